@@ -1,0 +1,40 @@
+# Every target makes .venv itself; nothing is needed but Python 3.11 or later and a C compiler.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test test-fast lint typecheck bench clean
+
+demo: $(STAMP)
+	$(BIN)/ringproof demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+
+lint: $(STAMP) typecheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=.typecheck $(BIN)/lint-imports
+
+# The rooms of the house live in folders of their own; the checker sees them where they are installed.
+typecheck: $(STAMP)
+	rm -rf .typecheck
+	mkdir -p .typecheck/ringproof
+	ln -s $(CURDIR)/ringproof/* $(CURDIR)/model $(CURDIR)/proofs $(CURDIR)/impl .typecheck/ringproof/
+	$(BIN)/mypy -p ringproof
+	$(BIN)/mypy tests
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .typecheck build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

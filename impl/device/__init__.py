@@ -1,0 +1,1 @@
+"""Honest devices: one in Python, one in C; they complete, batch, delay, suppress and interrupt."""

@@ -1,0 +1,1 @@
+"""What holds: the Z3 model of the transmit ring, and nothing else. It knows no files and no terminals."""

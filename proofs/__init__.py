@@ -1,0 +1,1 @@
+"""Why it holds: theorems, mutants, and the engine that discharges them."""

@@ -1,0 +1,1 @@
+"""Traces: one document, its views, and its replay."""

@@ -1,0 +1,1 @@
+"""Validation of a driver behind the C ABI: worker, campaigns, verdicts."""
