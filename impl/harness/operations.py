@@ -1,0 +1,117 @@
+"""Operations and their results: what is asked of a driver and a device, and what came of it.
+
+One operation is 16 bytes and one result 40, so that a whole run crosses the border to the worker process as
+two arrays. The layout is that of ``protocol.h``; a test compares the two.
+
+Operations that concern the device:
+
+- ``READ`` (a): the device reads up to ``a`` published chains, all of them if ``a`` is 0. Each joins the
+  end of the list of chains in flight. ``status`` is how many it read; ``crc`` is the CRC-32 over all of
+  them, each segment as ``<QII`` (address, length, 1 if device-writable else 0), tables flattened.
+- ``COMPLETE`` (a, b, c): completes ``min(c, in flight)`` chains and publishes them with one store of
+  used_idx. The j-th is number ``(a + j * b) mod in flight`` of the list at that moment; the last of the
+  list takes its place (so the list does not keep its order). The length reported is the sum of its
+  device-writable segments. ``status`` is how many; ``length`` is 1 if the suppression words ask for an
+  interrupt, else 0.
+- ``SET_FLAGS``, ``SET_AVAIL_EVENT``: stores the word.
+
+``ADD`` offers ``a`` device-readable segments, then ``in`` device-writable ones; :func:`segment` says
+which. Its token is the number of ``ADD`` operations since create, this one included; 0 stands for the
+null token. ``ROUNDS`` runs its five steps ``a`` times and stops before the end if ADD does not return 0,
+READ does not read one chain or GET does not return 1: ``status`` is how many rounds were whole,
+``notifies`` and ``callbacks`` are sums, ``token`` and ``length`` those of the last GET, ``crc`` the CRC-32
+over the READs' crc values, each as ``<I``. The tokens of its ADDs count like any others.
+"""
+
+import struct
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+ARENA_ADDRESS = 0x0000_0041_0000_0000
+ARENA_BYTES = 64 << 20
+BUFFER_ADDRESS = 0x0000_0082_0000_0000
+BUFFER_BYTES = 2 << 20
+RED_ZONE = 32
+FRESH_BYTE = 0xA5
+RED_BYTE = 0xBD
+RELEASED_BYTE = 0x5A
+STATUS_UNSUPPORTED = -1000
+NUM_FREE_UNKNOWN = 0xFFFF_FFFF
+
+EINVAL = -22
+ENOSPC = -28
+ENOMEM = -12
+EBROKEN = -5
+
+
+class Code(IntEnum):
+    """What an operation does. Below 16 the driver acts, from 16 the device, from 32 both."""
+
+    ADD = 1
+    KICK = 2
+    GET = 3
+    DISABLE_CB = 4
+    ENABLE_CB = 5
+    ENABLE_CB_DELAYED = 6
+    ENABLE_CB_PREPARE = 7
+    POLL = 8
+    INTERRUPT = 9
+    DETACH_UNUSED = 10
+    READ = 16
+    COMPLETE = 17
+    SET_FLAGS = 18
+    SET_AVAIL_EVENT = 19
+    ROUNDS = 32
+
+
+class OpFlag(IntFlag):
+    """Modifiers of one operation."""
+
+    FAIL_ALLOC = 1
+    NULL_TOKEN = 2
+    RELATIVE = 4
+    NO_KICK = 8
+
+
+OP = struct.Struct("<BBHIII")
+RESULT = struct.Struct("<iIQIIHHHHII")
+
+
+class Op(NamedTuple):
+    """One operation; the fields are those of ``struct rp_op``."""
+
+    code: int
+    flags: int = 0
+    in_: int = 0
+    a: int = 0
+    b: int = 0
+    c: int = 0
+
+    def pack(self) -> bytes:
+        """Its 16 bytes. Raises struct.error when a field is out of range."""
+        return OP.pack(*self)
+
+
+class Result(NamedTuple):
+    """What came of one operation; the fields are those of ``struct rp_result``."""
+
+    status: int
+    notifies: int
+    token: int
+    length: int
+    crc: int
+    avail_idx: int
+    used_idx: int
+    avail_flags: int
+    used_event: int
+    num_free: int
+    callbacks: int
+
+
+def segment(seed: int, index: int) -> tuple[int, int]:
+    """Segment number ``index`` of an ADD with ``seed``: its offset in the buffers and its length in bytes.
+
+    Lengths are 1 to 2048, offsets multiples of 16 below 1 MiB: any segment lies inside the buffers.
+    """
+    x = (seed + index * 0x9E37_79B1) & 0xFFFF_FFFF
+    return (x >> 8) & 0xF_FFF0, 1 + (x & 0x7FF)

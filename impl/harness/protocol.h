@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a worker process and the tool that watches it share: one file mapped by both, and one byte each way
+ * on a pipe. The file begins with struct rp_shared; operations, results and the arena lie at the offsets it
+ * names. Because the arena is shared, the tool can read the ring at any time, also after a crash.
+ *
+ * The numbers here are mirrored in operations.py; a test compares them.
+ */
+#ifndef RINGPROOF_PROTOCOL_H
+#define RINGPROOF_PROTOCOL_H
+
+#include <stdint.h>
+
+#define RP_SHARED_MAGIC 0x52504d45u
+#define RP_SHARED_VERSION 1u
+
+/* Guest-physical windows. Ring parts and indirect tables live in the arena, packets in the buffers. */
+#define RP_ARENA_ADDRESS  UINT64_C(0x0000004100000000)
+#define RP_ARENA_BYTES    (UINT64_C(64) << 20)
+#define RP_BUFFER_ADDRESS UINT64_C(0x0000008200000000)
+#define RP_BUFFER_BYTES   (UINT64_C(2) << 20)
+
+/* Every block of the arena is followed by this many bytes that nobody may write. */
+#define RP_RED_ZONE 32u
+#define RP_FRESH_BYTE    0xA5 /* what a block holds when it is handed out */
+#define RP_RED_BYTE      0xBD
+#define RP_RELEASED_BYTE 0x5A /* what it holds once it is given back */
+
+/* Commands, one byte from the tool; the answer is one byte: 'k' done, 'f' done and something was found. */
+enum rp_command {
+    RP_CMD_CREATE = 'C',  /* create a queue as rp_shared.config says, replacing none */
+    RP_CMD_RUN = 'R',     /* run operations 0 .. op_count - 1 */
+    RP_CMD_DESTROY = 'D', /* destroy the queue, check for leaks and stray writes */
+    RP_CMD_QUIT = 'Q'
+};
+
+enum rp_op_code {
+    /* what the driver is asked to do */
+    RP_OP_ADD = 1, /* a: out segments, in: in segments, b: seed of the segments */
+    RP_OP_KICK = 2,
+    RP_OP_GET = 3,
+    RP_OP_DISABLE_CB = 4,
+    RP_OP_ENABLE_CB = 5,
+    RP_OP_ENABLE_CB_DELAYED = 6,
+    RP_OP_ENABLE_CB_PREPARE = 7, /* the mark is kept for POLL */
+    RP_OP_POLL = 8,
+    RP_OP_INTERRUPT = 9,
+    RP_OP_DETACH_UNUSED = 10, /* ends the device: only further DETACH_UNUSED may follow */
+    /* what the device does */
+    RP_OP_READ = 16,            /* a: at most so many chains, 0 for all there are */
+    RP_OP_COMPLETE = 17,        /* a: pick, b: stride, c: count; see operations.py */
+    RP_OP_SET_FLAGS = 18,       /* a: used.flags, 0 or 1 */
+    RP_OP_SET_AVAIL_EVENT = 19, /* a: avail_event; with RP_OPF_RELATIVE counted from avail_idx */
+    /* both, many times */
+    RP_OP_ROUNDS = 32 /* a: rounds of ADD(1 out, seed b + i), KICK, READ(1), COMPLETE(0, 0, 1), GET */
+};
+
+#define RP_OPF_FAIL_ALLOC (1u << 0) /* ADD: allocate returns null throughout this operation */
+#define RP_OPF_NULL_TOKEN (1u << 1) /* ADD: the token is null */
+#define RP_OPF_RELATIVE   (1u << 2) /* SET_AVAIL_EVENT */
+#define RP_OPF_NO_KICK    (1u << 3) /* ROUNDS: leave out the KICK */
+
+struct rp_op { /* 16 bytes, little endian like all of this file on the machines it runs on */
+    uint8_t  code;
+    uint8_t  flags;
+    uint16_t in;
+    uint32_t a;
+    uint32_t b;
+    uint32_t c;
+};
+
+#define RP_STATUS_UNSUPPORTED (-1000) /* the driver lacks this operation */
+#define RP_NUM_FREE_UNKNOWN 0xffffffffu
+
+struct rp_result { /* 40 bytes */
+    int32_t  status;
+    uint32_t notifies;  /* notifications during this operation */
+    uint64_t token;     /* GET, DETACH_UNUSED: the token returned; ADD: the token offered */
+    uint32_t length;    /* GET: length returned; COMPLETE: 1 if an interrupt is due */
+    uint32_t crc;       /* READ, ROUNDS: of what the chains held */
+    uint16_t avail_idx; /* these five: what memory holds, and num_free says, after the operation */
+    uint16_t used_idx;
+    uint16_t avail_flags;
+    uint16_t used_event;
+    uint32_t num_free;
+    uint32_t callbacks; /* calls of the queue's callback during this operation */
+};
+
+/* What the harness can find. verdicts.py gives each its clause and its level. */
+enum rp_finding {
+    RP_FIND_HEAD_RANGE = 1,
+    RP_FIND_NEXT_RANGE = 2,
+    RP_FIND_CHAIN_LOOP = 3,
+    RP_FIND_DESCRIPTOR_REUSED = 4,
+    RP_FIND_TOO_MANY_OUTSTANDING = 5,
+    RP_FIND_AVAIL_BACKWARDS = 6,
+    RP_FIND_WRITE_BEFORE_READ = 7,
+    RP_FIND_INDIRECT_UNNEGOTIATED = 8,
+    RP_FIND_INDIRECT_NESTED = 9,
+    RP_FIND_CHAIN_TOO_LONG = 10,
+    RP_FIND_INDIRECT_AND_NEXT = 11,
+    RP_FIND_INDIRECT_LENGTH = 12,
+    RP_FIND_ADDRESS_UNMAPPED = 13,
+    RP_FIND_CHAIN_DIFFERS = 14,
+    RP_FIND_CHAIN_UNKNOWN = 15,
+    RP_FIND_CHAIN_CHANGED = 16,
+    RP_FIND_TABLE_CHANGED = 17,
+    RP_FIND_USED_WRITTEN = 18,
+    RP_FIND_AVAIL_FLAGS = 19,
+    RP_FIND_AVAIL_FLAGS_EVENT = 20,
+    RP_FIND_KICK_LOST_FLAGS = 21,
+    RP_FIND_KICK_LOST_EVENT = 22,
+    RP_FIND_TOKEN_WRONG = 23,
+    RP_FIND_TOKEN_MISSING = 24,
+    RP_FIND_REFUSED_THOUGH_FREE = 25,
+    RP_FIND_RED_ZONE = 26,
+    RP_FIND_BAD_RELEASE = 27,
+    RP_FIND_LEAK = 28,
+    RP_FIND_STRAY_WRITE = 29,
+    RP_FIND_FLAG_UNASSIGNED = 30,
+    RP_FIND_KICK_VALUE = 31,
+    RP_FIND_RING_PARTS = 32,
+    RP_FIND_RING_NOT_ZERO = 33,
+    RP_FIND_KICK_UNWANTED = 34,
+    RP_FIND_BROKEN = 35,
+    RP_FIND_UNDOCUMENTED_RETURN = 36,
+    RP_FIND_INTERRUPT_NOT_WANTED = 37,
+    RP_FIND_CREATE_FAILED = 38,
+    RP_FIND_COUNT = 64
+};
+
+struct rp_found {
+    uint32_t checked; /* how often the check was made */
+    uint32_t count;   /* how often it failed */
+    uint32_t first_op; /* operations since create, counted from 0 */
+    uint32_t reserved;
+    uint64_t a; /* what was seen, per code */
+    uint64_t b; /* what was expected */
+};
+
+struct rp_config {
+    uint64_t features;
+    uint32_t queue_size;
+    uint16_t queue_index;
+    uint16_t layout;
+    uint32_t has_callback;
+    uint32_t stop_on_finding; /* a bit per code would not fit: 1 stops RUN after any finding that fails */
+};
+
+struct rp_shared {
+    uint32_t magic;
+    uint32_t version;
+    uint64_t op_offset;
+    uint64_t result_offset;
+    uint64_t arena_offset;
+    uint32_t op_capacity;
+    uint32_t op_count;
+    uint32_t op_current; /* which operation of this RUN is under way */
+    uint32_t command;    /* which command is under way */
+    uint64_t total_ops;  /* operations since create */
+    struct rp_config config;
+    /* filled by create */
+    uint64_t driver_features;
+    uint32_t driver_traits;
+    uint32_t driver_has; /* bit per rp_op_code below 32: the driver offers it */
+    char     driver_name[64];
+    uint64_t desc_address;
+    uint64_t avail_address;
+    uint64_t used_address;
+    char     message[256]; /* why a command could not be done, one line */
+    struct rp_found found[RP_FIND_COUNT];
+};
+
+#endif
