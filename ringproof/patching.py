@@ -77,11 +77,11 @@ def patched_copy(source: Path, patch: Path, destination: Path) -> Path:
 
 def _target(patch: Path, diff: whatthepatch.patch.diffobj) -> Path:
     old, new = Path(diff.header.old_path), Path(diff.header.new_path)
-    if old.parts[:1] != ("a",) or new.parts[:1] != ("b",) or old.parts[1:] != new.parts[1:]:
-        raise PatchError(f"{patch}: names {old} and {new}, not a/FILE and b/FILE")
-    if ".." in new.parts:
-        raise PatchError(f"{patch}: {new} leaves the directory")
-    return Path(*new.parts[1:])
+    if old != new:
+        raise PatchError(f"{patch}: renames {old} to {new}; only changes to a file are understood")
+    if new.is_absolute() or ".." in new.parts:
+        raise PatchError(f"{patch}: {new} is not below the directory")
+    return new
 
 
 def _applied(patch: Path, diff: whatthepatch.patch.diffobj, text: str) -> str:
