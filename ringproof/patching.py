@@ -96,15 +96,15 @@ def _applied(patch: Path, diff: whatthepatch.patch.diffobj, text: str) -> str:
         for number, group in groupby(diff.changes, key=lambda change: change.hunk)
         for lines in [list(group)]
     }
-    for number, length in enumerate(lengths):
+    for number, length in enumerate(lengths, start=1):
         if counted.get(number) != length:
-            raise PatchError(f"{where}: hunk {number + 1} is not as long as it says")
+            raise PatchError(f"{where}: hunk {number} is not as long as it says")
     lines = text.splitlines()
     try:
         changed = whatthepatch.apply_diff(diff, lines)
         restored = whatthepatch.apply_diff(diff, changed, reverse=True)
     except HunkException as error:
-        hunk = f"hunk {error.hunk + 1}" if error.hunk is not None else "a hunk"
+        hunk = f"hunk {error.hunk}" if error.hunk is not None else "a hunk"
         reason = str(error).rpartition(", in hunk")[0] or str(error)
         raise PatchError(f"{where}: {hunk} does not apply: {reason}") from None
     if restored != lines or changed == lines:
