@@ -21,6 +21,8 @@ from whatthepatch.exceptions import HunkException, WhatThePatchException
 from .building import Compiler, build_driver, c_sources
 
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@", re.MULTILINE)
+_PREAMBLE = re.compile(r"^(?:diff|index) .*\n", re.MULTILINE)
+_FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _LEFT_OUT = shutil.ignore_patterns("mutants", "__pycache__")
 
 
@@ -53,12 +55,7 @@ def patched_copy(source: Path, patch: Path, destination: Path) -> Path:
     apply exactly: every line of context where it says, every hunk as long as it says. Raises PatchError;
     then no copy is left behind.
     """
-    try:
-        diffs = list(whatthepatch.parse_patch(patch.read_text()))
-    except (OSError, UnicodeDecodeError, WhatThePatchException) as error:
-        raise PatchError(f"{patch}: cannot be read as a patch: {error}") from None
-    if not diffs or any(diff.header is None or not diff.changes for diff in diffs):
-        raise PatchError(f"{patch}: not a unified diff")
+    diffs = _parsed(patch)
     try:
         shutil.copytree(source, destination, ignore=_LEFT_OUT)
     except (OSError, shutil.Error) as error:
@@ -73,6 +70,18 @@ def patched_copy(source: Path, patch: Path, destination: Path) -> Path:
         shutil.rmtree(destination, ignore_errors=True)
         raise
     return destination
+
+
+def _parsed(patch: Path) -> list[whatthepatch.patch.diffobj]:
+    """Return one diff per file; the library takes several files for one unless each is handed to it alone."""
+    try:
+        parts = _FILE.split(_PREAMBLE.sub("", patch.read_text()))[1:]
+        diffs = [diff for part in parts for diff in whatthepatch.parse_patch(part)]
+    except (OSError, UnicodeDecodeError, WhatThePatchException) as error:
+        raise PatchError(f"{patch}: cannot be read as a patch: {error}") from None
+    if not diffs or any(diff.header is None or not diff.changes for diff in diffs):
+        raise PatchError(f"{patch}: not a unified diff")
+    return diffs
 
 
 def _target(patch: Path, diff: whatthepatch.patch.diffobj) -> Path:
@@ -108,7 +117,7 @@ def _applied(patch: Path, diff: whatthepatch.patch.diffobj, text: str) -> str:
         reason = str(error).rpartition(", in hunk")[0] or str(error)
         raise PatchError(f"{where}: {hunk} does not apply: {reason}") from None
     if restored != lines or changed == lines:
-        raise PatchError(f"{where}: hunk 1 or a later one does not apply where it says")
+        raise PatchError(f"{where}: a hunk does not apply where it says")
     return "\n".join(changed) + ("\n" if text.endswith("\n") else "")
 
 
