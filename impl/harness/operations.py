@@ -12,7 +12,7 @@ Operations that concern the device:
   used_idx. The j-th is number ``(a + j * b) mod in flight`` of the list at that moment; the last of the
   list takes its place (so the list does not keep its order). The length reported is the sum of its
   device-writable segments. ``status`` is how many; ``length`` is 1 if the suppression words ask for an
-  interrupt, else 0.
+  interrupt, else 0; with nothing completed there is no store, and it is 0.
 - ``SET_FLAGS``, ``SET_AVAIL_EVENT``: stores the word.
 
 ``ADD`` offers ``a`` device-readable segments, then ``in`` device-writable ones; :func:`segment` says

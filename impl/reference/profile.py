@@ -1,0 +1,44 @@
+"""The two drivers the reference can be: Linux 3.11 to the byte, and the same one mended.
+
+A profile is a set of habits. Each is named for what Linux 3.11 does; the other profile does not do it.
+"""
+
+from dataclasses import dataclass
+
+F_INDIRECT_DESC = 1 << 28
+F_EVENT_IDX = 1 << 29
+F_VERSION_1 = 1 << 32
+FEATURES = F_INDIRECT_DESC | F_EVENT_IDX | F_VERSION_1
+"""The feature bits a queue can be given (VIRTIO 1.3 section 6), as masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one of the two drivers does where they differ."""
+
+    name: str
+    writes_flags_with_event_idx: bool
+    """Callbacks are switched by avail.flags even when EVENT_IDX was negotiated (against 2.7.7.1)."""
+    writes_used_event_always: bool
+    """used_event is written even when EVENT_IDX was not negotiated."""
+    longer_chains_in_tables: bool
+    """A chain in an indirect table may have more descriptors than the queue (against 2.7.5.3.1)."""
+    notifies_full_ring_always: bool
+    """A full ring is notified of even when the device asked not to be (against 2.7.10.1)."""
+
+
+LINUX_3_11 = Profile(
+    name="linux-3.11",
+    writes_flags_with_event_idx=True,
+    writes_used_event_always=True,
+    longer_chains_in_tables=True,
+    notifies_full_ring_always=True,
+)
+VIRTIO_1_X = Profile(
+    name="virtio-1.x",
+    writes_flags_with_event_idx=False,
+    writes_used_event_always=False,
+    longer_chains_in_tables=False,
+    notifies_full_ring_always=False,
+)
+PROFILES = {profile.name: profile for profile in (LINUX_3_11, VIRTIO_1_X)}
