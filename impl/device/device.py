@@ -146,7 +146,7 @@ class Device:
         return count, self.interrupt_due(old)
 
     def interrupt_due(self, old: int) -> bool:
-        """Tell whether the suppression words ask for an interrupt since used_idx was ``old`` (section 2.7.7)."""
+        """Tell whether the suppression words ask for an interrupt, used_idx having been ``old`` (2.7.7)."""
         if self.event:
             used_event = self._avail[self._used_event_at]
             return (self.used_idx - used_event - 1) & U16 < (self.used_idx - old) & U16

@@ -103,10 +103,6 @@ class Arena:
             raise ArenaError(f"{size} bytes at address {address:#x} are not in the arena")
         return self.memory[offset : offset + size]
 
-    def write(self, address: int, data: bytes) -> None:
-        """Store ``data`` at a guest-physical address. Raises ArenaError outside the arena."""
-        self.view(address, len(data))[:] = data
-
     def snapshot(self) -> ArenaState:
         """Return the state as it is now, for :meth:`restore`; costs a copy of what was ever handed out."""
         released = {size_class: tuple(blocks) for size_class, blocks in self._released.items()}

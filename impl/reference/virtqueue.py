@@ -6,7 +6,6 @@ Each method is named after the function whose behaviour it has. The numbers a de
 numbers: they wrap at 2^16, never at the queue size.
 """
 
-import struct
 from collections.abc import Callable, Sequence
 from errno import EINVAL, ENOSPC
 from typing import TypeAlias
@@ -14,7 +13,15 @@ from typing import TypeAlias
 from .arena import Arena
 from .layout import DESC_BYTES, Layout
 from .profile import F_EVENT_IDX, F_INDIRECT_DESC, FEATURES, LINUX_3_11, Profile
-from .vring import AVAIL_F_NO_INTERRUPT, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE, USED_F_NO_NOTIFY, Vring
+from .vring import (
+    AVAIL_F_NO_INTERRUPT,
+    DESC_F_INDIRECT,
+    DESC_F_NEXT,
+    DESC_F_WRITE,
+    USED_F_NO_NOTIFY,
+    Descriptors,
+    Vring,
+)
 
 Segment: TypeAlias = tuple[int, int]
 """Guest-physical address and length in bytes."""
@@ -23,7 +30,6 @@ State: TypeAlias = tuple[int, int, int, int, bool, bool, list[object | None]]
 
 U16 = 0xFFFF
 TABLE_ALIGNMENT = 16
-DESC = struct.Struct("<QIHH")
 
 
 class LinkLoopError(Exception):
@@ -132,26 +138,33 @@ class Virtqueue:
         return 0
 
     def vring_add_indirect(self, out: Sequence[Segment], in_: Sequence[Segment]) -> int | None:
-        """Put the segments into a table of their own and takes one descriptor for it.
+        """Put the segments into a table of their own and take one descriptor for it.
 
         Returns the head, or None when there is no memory for the table. Linux 3.11
         ``vring_add_indirect``.
         """
         total = len(out) + len(in_)
-        table = self.arena.allocate(DESC_BYTES * total, TABLE_ALIGNMENT)
-        if table is None:
+        address = self.arena.allocate(DESC_BYTES * total, TABLE_ALIGNMENT)
+        if address is None:
             return None
-        entries = [DESC.pack(addr, length, DESC_F_NEXT, i) for i, (addr, length) in enumerate(out, 1)]
-        for i, (addr, length) in enumerate(in_, len(out) + 1):
-            entries.append(DESC.pack(addr, length, DESC_F_NEXT | DESC_F_WRITE, i))
-        addr, length = in_[-1] if in_ else out[-1]
-        entries[-1] = DESC.pack(addr, length, DESC_F_WRITE if in_ else 0, 0)
-        self.arena.write(table, b"".join(entries))
+        table = Descriptors(self.arena.view(address, DESC_BYTES * total))
+        for i, (addr, length) in enumerate(out):
+            table.flags[i] = DESC_F_NEXT
+            table.addr[i] = addr
+            table.len[i] = length
+            table.next[i] = i + 1
+        for i, (addr, length) in enumerate(in_, len(out)):
+            table.flags[i] = DESC_F_NEXT | DESC_F_WRITE
+            table.addr[i] = addr
+            table.len[i] = length
+            table.next[i] = i + 1
+        table.flags[total - 1] &= ~DESC_F_NEXT
+        table.next[total - 1] = 0
 
         self.num_free -= 1
         head = self.free_head
         self.desc.flags[head] = DESC_F_INDIRECT
-        self.desc.addr[head] = table
+        self.desc.addr[head] = address
         self.desc.len[head] = DESC_BYTES * total
         self.free_head = self.desc.next[head]
         return head

@@ -17,7 +17,7 @@ USED_F_NO_NOTIFY = 1
 
 
 class Descriptors:
-    """The descriptor table: one array per field, each indexed by descriptor."""
+    """A descriptor table, the ring's or an indirect one: one array per field, each indexed by descriptor."""
 
     __slots__ = ("addr", "flags", "len", "next")
 
