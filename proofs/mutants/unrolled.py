@@ -1,0 +1,173 @@
+"""The mutants as overrides of the unrolled model; the catalog says in words what each one changes."""
+
+from dataclasses import replace
+
+import z3
+
+from ...model.unrolled import TOKEN_BITS, Bits, State, Truth, Unrolled, store
+
+
+class RoomIfAnyFree(Unrolled):
+    """A1."""
+
+    def has_room(self, state: State, segments: Bits) -> Truth:  # noqa: ARG002 - what it forgets
+        """True unless the ring is full."""
+        return state.num_free != 0
+
+
+class HeadAloneReturned(Unrolled):
+    """A2."""
+
+    def detach(self, state: State, head: Bits) -> State:
+        """Give back the head and nothing behind it."""
+        return replace(
+            state,
+            data=store(state.data, head, z3.BitVecVal(0, TOKEN_BITS)),
+            next=store(state.next, head, state.free_head),
+            free_head=head,
+            num_free=state.num_free + 1,
+        )
+
+
+class OneTooManyTaken(Unrolled):
+    """A5."""
+
+    def taken(self, segments: Bits) -> Bits:
+        """One more than the chain has."""
+        return segments + 1
+
+
+class TailNotLinked(Unrolled):
+    """A6."""
+
+    def relinked(self, state: State, last: Bits) -> tuple[Bits, ...]:  # noqa: ARG002 - what it forgets
+        """Leave every link as it is."""
+        return state.next
+
+
+class SlotTakenForHead(Unrolled):
+    """A7."""
+
+    def used_head(self, state: State) -> Bits:
+        """The slot's number, whatever stands in it."""
+        return z3.Extract(self.bits - 1, 0, self.slot(state.last_used_idx))
+
+
+class LastKeepsNext(Unrolled):
+    """A13."""
+
+    def continues(self, place: int, segments: Bits) -> Truth:  # noqa: ARG002 - what it forgets
+        """Give every descriptor of the chain the flag."""
+        return z3.BoolVal(True)
+
+
+class AvailWrapsAtQueueSize(Unrolled):
+    """B1."""
+
+    def next_avail_idx(self, state: State) -> Bits:
+        """Stay below the queue size."""
+        return self.slot(state.avail_idx + 1)
+
+
+class UsedOrdered(Unrolled):
+    """B3."""
+
+    def sees_used(self, state: State) -> Truth:
+        """Compare by order."""
+        return z3.ULT(state.last_used_idx, state.used_idx)
+
+
+class UsedMasked(Unrolled):
+    """B5."""
+
+    def sees_used(self, state: State) -> Truth:
+        """Compare slots."""
+        return self.slot(state.last_used_idx) != self.slot(state.used_idx)
+
+
+class LastUsedWide(Unrolled):
+    """B6. One bit more stands for 32: a bounded search never counts to the second wrap."""
+
+    last_used_bits = 17
+
+    def sees_used(self, state: State) -> Truth:
+        """Compare all bits of last_used_idx with the 16 of used_idx."""
+        return state.last_used_idx != z3.ZeroExt(1, state.used_idx)
+
+
+class OneSlotMore(Unrolled):
+    """B10."""
+
+    def avail_slot(self, state: State) -> Bits:
+        """Modulo the queue size plus one."""
+        return z3.URem(state.avail_idx, z3.BitVecVal(self.queue_size + 1, 16))
+
+
+class NoForcedKick(Unrolled):
+    """B11."""
+
+    def forces_kick(self, num_added: Bits) -> Truth:  # noqa: ARG002 - what it forgets
+        """Never."""
+        return z3.BoolVal(False)
+
+
+class UsedNotTested(Unrolled):
+    """B13."""
+
+    def sees_used(self, state: State) -> Truth:  # noqa: ARG002 - what it forgets
+        """Always."""
+        return z3.BoolVal(True)
+
+
+class EventTestNotCut(Unrolled):
+    """D1."""
+
+    def need_event(self, event: Bits, new: Bits, old: Bits) -> Truth:
+        """Compare as integers with a sign; 18 bits hold every difference."""
+        event, new, old = (z3.ZeroExt(2, word) for word in (event, new, old))
+        return new - event - 1 < new - old
+
+
+class UsedEventNotMoved(Unrolled):
+    """D3."""
+
+    def rearmed(self, state: State, last_used_idx: Bits) -> Bits:  # noqa: ARG002 - what it forgets
+        """Leave used_event as it is."""
+        return state.used_event
+
+
+class SilentWhenFull(Unrolled):
+    """D14."""
+
+    def full_ring_notifies(self) -> bool:
+        """Never."""
+        return False
+
+
+class NumAddedKept(Unrolled):
+    """X1."""
+
+    def num_added_after_kick(self, num_added: Bits) -> Bits:
+        """Keep it."""
+        return num_added
+
+
+MUTANTS: dict[str, type[Unrolled]] = {
+    "A1": RoomIfAnyFree,
+    "A2": HeadAloneReturned,
+    "A5": OneTooManyTaken,
+    "A6": TailNotLinked,
+    "A7": SlotTakenForHead,
+    "A13": LastKeepsNext,
+    "B1": AvailWrapsAtQueueSize,
+    "B3": UsedOrdered,
+    "B5": UsedMasked,
+    "B6": LastUsedWide,
+    "B10": OneSlotMore,
+    "B11": NoForcedKick,
+    "B13": UsedNotTested,
+    "D1": EventTestNotCut,
+    "D3": UsedEventNotMoved,
+    "D14": SilentWhenFull,
+    "X1": NumAddedKept,
+}
