@@ -4,7 +4,8 @@
  * on a pipe. The file begins with struct rp_shared; operations, results and the arena lie at the offsets it
  * names. Because the arena is shared, the tool can read the ring at any time, also after a crash.
  *
- * The numbers here are mirrored in operations.py; a test compares them.
+ * The numbers here are mirrored in operations.py and in the validation package's verdicts.py and worker.py;
+ * a test compares them.
  */
 #ifndef RINGPROOF_PROTOCOL_H
 #define RINGPROOF_PROTOCOL_H
@@ -26,12 +27,20 @@
 #define RP_RED_BYTE      0xBD
 #define RP_RELEASED_BYTE 0x5A /* what it holds once it is given back */
 
-/* Commands, one byte from the tool; the answer is one byte: 'k' done, 'f' done and something was found. */
+/* Commands, one byte from the tool. Each but QUIT is answered by one byte; so is being started. */
 enum rp_command {
-    RP_CMD_CREATE = 'C',  /* create a queue as rp_shared.config says, replacing none */
-    RP_CMD_RUN = 'R',     /* run operations 0 .. op_count - 1 */
+    RP_CMD_LOAD = 'L',    /* not sent: what the worker does first, of its own accord */
+    RP_CMD_CREATE = 'C',  /* create a queue as rp_shared.config says, replacing none; `found` starts afresh */
+    RP_CMD_RUN = 'R',     /* run operations 0 .. op_count - 1; op_current is then how many were run */
     RP_CMD_DESTROY = 'D', /* destroy the queue, check for leaks and stray writes */
     RP_CMD_QUIT = 'Q'
+};
+
+enum rp_answer {
+    RP_ANSWER_DONE = 'k',  /* done, and nothing was found that fails since create */
+    RP_ANSWER_FOUND = 'f', /* done, and something was found */
+    RP_ANSWER_ERROR = 'e'  /* not done; `message` says why. LOAD: the library cannot be used. CREATE: there
+                              is no queue, and `found` says whose fault it is */
 };
 
 enum rp_op_code {
@@ -126,7 +135,35 @@ enum rp_finding {
     RP_FIND_UNDOCUMENTED_RETURN = 36,
     RP_FIND_INTERRUPT_NOT_WANTED = 37,
     RP_FIND_CREATE_FAILED = 38,
+    RP_FIND_REFUSED_WHEN_EMPTY = 39,
+    RP_FIND_ENABLE_MISSED = 40,
+    RP_FIND_INTERRUPT_MISSED = 41,
+    RP_FIND_CHAIN_MISSING = 42,
+    RP_FIND_CANARY = 43,
     RP_FIND_COUNT = 64
+};
+
+/* Those that are no more than a warning: RUN goes on after them. */
+#define RP_FIND_WARNINGS \
+    ((UINT64_C(1) << RP_FIND_REFUSED_THOUGH_FREE) | (UINT64_C(1) << RP_FIND_FLAG_UNASSIGNED) | \
+     (UINT64_C(1) << RP_FIND_KICK_UNWANTED))
+
+/* How a and b of some findings hold more than one number: two halves, the first one the higher. */
+#define RP_PAIR(high, low) (((uint64_t)(high) << 32) | ((uint64_t)(low) & 0xffffffffu))
+#define RP_SEEN_LENGTH (UINT64_C(1) << 63) /* TOKEN_WRONG: a and b are lengths, the token was right */
+
+/* How an accepted chain can differ from what add was given (CHAIN_DIFFERS: high half of b). */
+enum rp_difference {
+    RP_DIFFERS_COUNT = 1,   /* low half of b: segments seen */
+    RP_DIFFERS_ADDRESS = 2, /* low half of b: address seen, less RP_BUFFER_ADDRESS */
+    RP_DIFFERS_LENGTH = 3,  /* low half of b: length seen */
+    RP_DIFFERS_WRITE = 4    /* low half of b: 1 if seen device-writable */
+};
+
+/* Where an outstanding chain was seen to change (CHAIN_CHANGED: high half of a; the low half says which). */
+enum rp_place {
+    RP_PLACE_DESCRIPTOR = 1,
+    RP_PLACE_AVAIL_SLOT = 2
 };
 
 struct rp_found {
@@ -156,8 +193,8 @@ struct rp_shared {
     uint32_t op_capacity;
     uint32_t op_count;
     uint32_t op_current; /* which operation of this RUN is under way */
-    uint32_t command;    /* which command is under way */
-    uint64_t total_ops;  /* operations since create */
+    uint32_t command;    /* which command is under way, 0 for none */
+    uint64_t total_ops;  /* operations since create, ROUNDS being one */
     struct rp_config config;
     /* filled by create */
     uint64_t driver_features;
@@ -167,6 +204,7 @@ struct rp_shared {
     uint64_t desc_address;
     uint64_t avail_address;
     uint64_t used_address;
+    uint64_t fault_address; /* where a memory fault happened, or 0 */
     char     message[256]; /* why a command could not be done, one line */
     struct rp_found found[RP_FIND_COUNT];
 };

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLE_BYTES_PER_CHECK (256u << 10)
+
+static bool part_fits(const struct rp_arena *arena, uint64_t address, uint64_t bytes, uint64_t alignment)
+{
+    return address % alignment == 0 && rp_arena_room(arena, address) >= bytes;
+}
+
+static bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+{
+    return a + a_bytes <= b || b + b_bytes <= a;
+}
+
+/* VIRTIO 1.3 section 2.7.1: alignment; section 2.7: three parts of their own. a: which part (1 to 3) and
+ * its alignment, or which two overlap and 0; b: the address. */
+static bool check_parts(const struct rp_device_config *config, const struct rp_arena *arena, struct rp_log *log)
+{
+    uint64_t n = config->queue_size;
+    const uint64_t address[3] = {config->desc_address, config->avail_address, config->used_address};
+    const uint64_t bytes[3] = {16 * n, 6 + 2 * n, 6 + 8 * n};
+    const uint64_t alignment[3] = {16, 2, 4};
+    bool good = true;
+
+    for (unsigned i = 0; i < 3; i++) {
+        bool fits = part_fits(arena, address[i], bytes[i], alignment[i]);
+        unsigned other = (i + 1) % 3;
+
+        rp_check(log, RP_FIND_RING_PARTS, fits, RP_PAIR(i + 1, alignment[i]), address[i]);
+        good = good && fits;
+        if (fits) {
+            bool free_of = apart(address[i], bytes[i], address[other], bytes[other]);
+
+            rp_check(log, RP_FIND_RING_PARTS, free_of, RP_PAIR(i + 1, 0), address[other]);
+            good = good && free_of;
+        }
+    }
+    return good;
+}
+
+/* The driver hands over a used ring that is all zero and an avail_idx of 0. a: where; b: what is there. */
+static void check_zero(struct rp_device *device)
+{
+    uint32_t words = rp_avail_event_at(device) + 1, at = 0;
+    uint16_t idx = device->avail[1];
+
+    while (at < words && device->used[at] == 0)
+        at++;
+    rp_check(device->log, RP_FIND_RING_NOT_ZERO, at == words, RP_PAIR(3, 2 * at),
+             at < words ? device->used[at] : 0);
+    rp_check(device->log, RP_FIND_RING_NOT_ZERO, idx == 0, RP_PAIR(2, 2), idx);
+}
+
+static void copy_used(struct rp_device *device)
+{
+    device->shadow_flags = device->used[0];
+    device->shadow_used_idx = device->used[1];
+    memcpy(device->shadow_used, (const void *)(uintptr_t)&device->used[2],
+           device->config.queue_size * sizeof(device->shadow_used[0]));
+    device->shadow_avail_event = device->used[rp_avail_event_at(device)];
+}
+
+bool rp_device_create(struct rp_device *device, const struct rp_device_config *config,
+                      const struct rp_arena *arena, struct rp_log *log)
+{
+    uint32_t n = config->queue_size;
+    uint8_t *memory = arena->memory - RP_ARENA_ADDRESS;
+
+    memset(device, 0, sizeof(*device));
+    device->config = *config;
+    device->arena = arena;
+    device->log = log;
+    if (!check_parts(config, arena, log))
+        return false;
+    device->desc = (volatile struct rp_descriptor *)(void *)(memory + config->desc_address);
+    device->avail = (volatile uint16_t *)(void *)(memory + config->avail_address);
+    device->used = (volatile uint16_t *)(void *)(memory + config->used_address);
+    device->shadow_desc = calloc(n, sizeof(device->shadow_desc[0]));
+    device->shadow_avail = calloc(n, sizeof(device->shadow_avail[0]));
+    device->shadow_used = calloc(n, sizeof(device->shadow_used[0]));
+    device->unread = calloc(n, sizeof(device->unread[0]));
+    device->in_flight = calloc(n, sizeof(device->in_flight[0]));
+    device->owners = calloc(n, sizeof(device->owners[0]));
+    device->offers = calloc(RP_OFFERS, sizeof(device->offers[0]));
+    device->completions = calloc(RP_COMPLETIONS, sizeof(device->completions[0]));
+    device->pieces = calloc(RP_PIECES, sizeof(device->pieces[0]));
+    if (!device->shadow_desc || !device->shadow_avail || !device->shadow_used || !device->unread ||
+        !device->in_flight || !device->owners || !device->offers || !device->completions || !device->pieces)
+        return false;
+    check_zero(device);
+    copy_used(device);
+    device->callbacks_on = config->has_callback;
+    device->asleep = config->has_callback;
+    rp_device_observe(device);
+    return true;
+}
+
+void rp_device_destroy(struct rp_device *device)
+{
+    free(device->shadow_desc);
+    free(device->shadow_avail);
+    free(device->shadow_used);
+    free(device->unread);
+    free(device->in_flight);
+    free(device->owners);
+    free(device->offers);
+    free(device->completions);
+    free(device->pieces);
+    free(device->detached);
+    memset(device, 0, sizeof(*device));
+}
+
+/* a: byte offset in the used ring; b: seen and expected. */
+static void check_used_word(struct rp_device *device, uint32_t at, uint32_t seen, uint32_t expected)
+{
+    rp_check(device->log, RP_FIND_USED_WRITTEN, seen == expected, at, RP_PAIR(seen, expected));
+}
+
+static void check_words(struct rp_device *device)
+{
+    uint16_t flags = device->avail[0];
+    uint32_t event_at = rp_avail_event_at(device);
+
+    if (device->config.event_idx)
+        rp_check(device->log, RP_FIND_AVAIL_FLAGS_EVENT, flags == 0, flags, 0);
+    else
+        rp_check(device->log, RP_FIND_AVAIL_FLAGS, (flags & ~1u) == 0, flags, 1);
+    check_used_word(device, 0, device->used[0], device->shadow_flags);
+    check_used_word(device, 2, device->used[1], device->shadow_used_idx);
+    check_used_word(device, 2 * event_at, device->used[event_at], device->shadow_avail_event);
+}
+
+void rp_device_observe(struct rp_device *device)
+{
+    uint32_t n = device->config.queue_size;
+    uint16_t idx, new;
+    uint64_t outstanding;
+
+    if (device->over)
+        return;
+    check_words(device);
+    idx = rp_avail_idx(device);
+    new = (uint16_t)(idx - (uint16_t)device->published);
+    if (new == 0)
+        return;
+    outstanding = device->published - device->completed_count + new;
+    rp_check(device->log, RP_FIND_AVAIL_BACKWARDS, new <= 32768, idx, device->published & 0xffffu);
+    if (new > 32768)
+        return;
+    rp_check(device->log, RP_FIND_TOO_MANY_OUTSTANDING, outstanding <= n, outstanding, n);
+    if (outstanding > n)
+        return; /* no device could make sense of this; it waits for better days */
+    for (; new > 0; new--) {
+        rp_chain_accept(device, &device->unread[device->published & (n - 1)]);
+        device->published++;
+    }
+}
+
+uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc)
+{
+    uint32_t n = device->config.queue_size, count = 0;
+
+    *crc = 0;
+    rp_device_observe(device);
+    while (device->read_count < device->published && (limit == 0 || count < limit)) {
+        uint32_t slot = (uint32_t)(device->read_count++ & (n - 1));
+        const struct rp_chain *chain = &device->unread[slot];
+        uint16_t head = device->avail[2 + slot];
+
+        rp_check(device->log, RP_FIND_CHAIN_CHANGED, head == device->shadow_avail[slot],
+                 RP_PAIR(RP_PLACE_AVAIL_SLOT, slot), RP_PAIR(head, device->shadow_avail[slot]));
+        if (!chain->readable) {
+            device->completed_count++; /* nothing can come of it */
+            continue;
+        }
+        rp_chain_verify(device, chain, crc);
+        device->in_flight[device->in_flight_count++] = *chain;
+        count++;
+    }
+    return count;
+}
+
+/* Gives a chain's descriptors back, before anyone can see that it is used. */
+static void disown(struct rp_device *device, const struct rp_chain *chain)
+{
+    uint32_t at = chain->head;
+
+    for (uint32_t i = 0; i < chain->descriptors && at < device->config.queue_size; i++) {
+        if (device->owners[at] == chain->mark)
+            device->owners[at] = 0;
+        at = device->shadow_desc[at].next;
+    }
+}
+
+static void use(struct rp_device *device, const struct rp_chain *chain, uint16_t idx)
+{
+    uint32_t slot = idx & (device->config.queue_size - 1);
+    volatile struct rp_used_entry *entry =
+        (volatile struct rp_used_entry *)(volatile void *)&device->used[2 + 4 * slot];
+    struct rp_used_entry *shadow = &device->shadow_used[slot];
+
+    rp_chain_verify(device, chain, NULL);
+    check_used_word(device, 4 + 8 * slot, entry->id, shadow->id);
+    check_used_word(device, 8 + 8 * slot, entry->length, shadow->length);
+    disown(device, chain);
+    shadow->id = chain->head;
+    shadow->length = chain->writable;
+    entry->id = shadow->id;
+    entry->length = shadow->length;
+    rp_ledger_completed(device, chain, shadow->length);
+}
+
+uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count, bool *due)
+{
+    uint16_t old = device->shadow_used_idx, new = old;
+    uint32_t done;
+
+    rp_device_observe(device);
+    for (done = 0; done < count && device->in_flight_count > 0; done++) {
+        uint32_t at = (uint32_t)((pick + (uint64_t)done * stride) % device->in_flight_count);
+
+        use(device, &device->in_flight[at], new++);
+        device->in_flight[at] = device->in_flight[--device->in_flight_count];
+    }
+    device->completed_count += done;
+    device->shadow_used_idx = new;
+    __atomic_store_n(&device->used[1], new, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    *due = rp_notice_completion(device, old, new);
+    return done;
+}
+
+static void check_used_ring(struct rp_device *device)
+{
+    const uint8_t *ring = (const uint8_t *)(uintptr_t)&device->used[2];
+    uint32_t bytes = device->config.queue_size * (uint32_t)sizeof(device->shadow_used[0]), at = 0;
+    uint32_t seen = 0, expected = 0;
+
+    if (memcmp(ring, device->shadow_used, bytes) == 0) {
+        check_used_word(device, 4, 0, 0);
+        return;
+    }
+    for (; at < bytes && seen == expected; at += 4) {
+        memcpy(&seen, ring + at, 4);
+        memcpy(&expected, (const uint8_t *)device->shadow_used + at, 4);
+    }
+    check_used_word(device, at, seen, expected); /* `at` is 4 too far; the ring begins at 4 */
+}
+
+static void check_descriptors(struct rp_device *device)
+{
+    const uint8_t *table = (const uint8_t *)(uintptr_t)device->desc;
+
+    for (uint32_t i = 0; i < device->config.queue_size; i++)
+        if (device->owners[i] != 0)
+            rp_check(device->log, RP_FIND_CHAIN_CHANGED,
+                     memcmp(table + 16 * (size_t)i, &device->shadow_desc[i], 16) == 0,
+                     RP_PAIR(RP_PLACE_DESCRIPTOR, i), 0);
+}
+
+void rp_device_check(struct rp_device *device, bool tables)
+{
+    uint32_t budget = tables ? UINT32_MAX : TABLE_BYTES_PER_CHECK;
+    uint32_t n = device->config.queue_size;
+
+    if (device->over)
+        return;
+    rp_device_observe(device);
+    check_used_ring(device);
+    check_descriptors(device);
+    for (uint64_t entry = device->read_count; entry < device->published; entry++) {
+        uint32_t slot = (uint32_t)(entry & (n - 1));
+        uint16_t head = device->avail[2 + slot];
+
+        rp_check(device->log, RP_FIND_CHAIN_CHANGED, head == device->shadow_avail[slot],
+                 RP_PAIR(RP_PLACE_AVAIL_SLOT, slot), RP_PAIR(head, device->shadow_avail[slot]));
+    }
+    for (uint32_t i = 0; i < device->in_flight_count && budget > 0; i++) {
+        const struct rp_chain *chain = &device->in_flight[device->table_cursor++ % device->in_flight_count];
+
+        rp_chain_verify_table(device, chain);
+        budget -= chain->table_bytes < budget ? chain->table_bytes : budget;
+    }
+}

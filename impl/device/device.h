@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The honest device over a split ring in guest memory, and the ledger by which it judges the driver.
+ *
+ * The device reads published chains, completes them in any order and in batches, and moves its suppression
+ * words. The ledger follows every chain from its offer (an add that succeeded) through publication
+ * (avail_idx passed it: from here on its descriptors are the device's), reading, completion (its
+ * descriptors are the driver's again before the used entry is published) to the return of its token.
+ * Whatever a driver writes is judged, never trusted: nothing here leaves the arena or loops.
+ *
+ * All entries of the available ring are numbered from 0 in 64 bits; entry k lies in slot k mod N.
+ */
+#ifndef RINGPROOF_DEVICE_H
+#define RINGPROOF_DEVICE_H
+
+#include "arena.h"
+
+/* A split ring's descriptor (VIRTIO 1.3 section 2.7.5), little endian as the machines this runs on. */
+struct rp_descriptor {
+    uint64_t address;
+    uint32_t length;
+    uint16_t flags;
+    uint16_t next;
+};
+
+struct rp_used_entry {
+    uint32_t id;
+    uint32_t length;
+};
+
+/* One data segment of a chain, tables flattened. */
+struct rp_piece {
+    uint64_t address;
+    uint32_t length;
+    uint32_t write; /* 1: for the device to write */
+};
+
+/* What an add offers: its token and what its segments are made from (operations.py: segment). */
+struct rp_offer {
+    uint64_t token;
+    uint32_t seed;
+    uint32_t out;
+    uint32_t in;
+};
+
+/* A published chain that was not completed yet. */
+struct rp_chain {
+    uint64_t token;
+    uint64_t table_address; /* 0: no indirect table */
+    uint64_t table_sum;
+    uint32_t table_bytes;
+    uint32_t mark;        /* what owners[] says of its descriptors */
+    uint32_t descriptors; /* of the main table */
+    uint32_t writable;    /* bytes for the device to write, 32-bit sum */
+    uint16_t head;
+    bool     readable;    /* false: its head was out of range, there is nothing to read or complete */
+};
+
+/* A completed chain whose token was not returned yet. */
+struct rp_completion {
+    uint64_t token;
+    uint32_t length;
+    uint32_t descriptors;
+};
+
+struct rp_device_config {
+    uint32_t queue_size;
+    bool     event_idx;
+    bool     indirect;
+    bool     has_callback;
+    uint64_t desc_address;
+    uint64_t avail_address;
+    uint64_t used_address;
+};
+
+struct rp_device {
+    struct rp_device_config config;
+    struct rp_log         *log;
+    const struct rp_arena *arena;
+
+    volatile struct rp_descriptor *desc;
+    volatile uint16_t             *avail; /* flags, idx, ring, used_event */
+    volatile uint16_t             *used;  /* flags, idx, ring as rp_used_entry, avail_event */
+
+    /* what memory must still hold */
+    struct rp_descriptor *shadow_desc;  /* of owned descriptors, as published */
+    uint16_t             *shadow_avail; /* of slots not read yet */
+    struct rp_used_entry *shadow_used;
+    uint16_t              shadow_flags, shadow_used_idx, shadow_avail_event;
+
+    /* entries: 0 <= read_count <= published; those between are unread[k mod N] */
+    uint64_t         published;
+    uint64_t         read_count;
+    uint64_t         completed_count;
+    struct rp_chain *unread;
+    struct rp_chain *in_flight;
+    uint32_t         in_flight_count;
+    uint32_t        *owners;      /* per descriptor: the mark of its chain, or 0 */
+    uint32_t         descriptors; /* of chains published and not returned */
+    uint32_t         table_cursor;
+
+    /* offers: the k-th entry is the k-th offer; slot k mod RP_OFFERS */
+    struct rp_offer *offers;
+    uint64_t         offered;
+    bool             offering; /* an add is under way; its offer stands at `offered` */
+    uint64_t         offered_segments; /* of offers not yet published */
+
+    /* completions, oldest first; slot k mod RP_COMPLETIONS */
+    struct rp_completion *completions;
+    uint64_t              completions_in, completions_out;
+
+    /* notification ledger: see notification.c */
+    uint64_t covered;
+    uint64_t kick_base;
+    uint64_t offered_at_kick;
+    bool     callbacks_on;
+    bool     asleep;
+    bool     mark_valid;
+    uint64_t mark_completed;
+
+    struct rp_piece *pieces; /* of the chain being walked */
+    uint64_t        *detached;
+    uint32_t         detached_count;
+    bool             over; /* DETACH_UNUSED came: the queue is no longer live */
+};
+
+#define RP_OFFERS 131072u
+#define RP_COMPLETIONS 131072u
+#define RP_PIECES 65537u /* of one chain at most; beyond, it is too long anyway */
+
+#define RP_DESC_NEXT 1u
+#define RP_DESC_WRITE 2u
+#define RP_DESC_INDIRECT 4u
+
+/* device.c: life, reading and completing. */
+
+/* False when the parts do not lie, aligned and apart, in live blocks of the arena, or memory is short. */
+bool rp_device_create(struct rp_device *device, const struct rp_device_config *config,
+                      const struct rp_arena *arena, struct rp_log *log);
+void rp_device_destroy(struct rp_device *device);
+/* Looks at what the driver may have changed: publications, flags, and the words that are not its own. */
+void rp_device_observe(struct rp_device *device);
+/* Reads up to `limit` chains (0: all); returns how many, and the CRC of what they held. */
+uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc);
+/* Completes as operations.py says; *due is whether an interrupt is. */
+uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count, bool *due);
+/* Compares all outstanding memory with what it must hold; `tables` too, or only some of them. */
+void rp_device_check(struct rp_device *device, bool tables);
+
+/* chain.c: what one chain must be. */
+
+/* Walks and judges entry `device->published`, which the caller then counts. */
+void rp_chain_accept(struct rp_device *device, struct rp_chain *chain);
+/* Compares an outstanding chain with what was published; goes on with *crc over its pieces unless null. */
+void rp_chain_verify(struct rp_device *device, const struct rp_chain *chain, uint32_t *crc);
+void rp_chain_verify_table(struct rp_device *device, const struct rp_chain *chain);
+
+/* ledger.c: offers and tokens. */
+
+void rp_ledger_offer(struct rp_device *device, struct rp_offer offer);
+/* The add returned; `taken` if with success. */
+void rp_ledger_offered(struct rp_device *device, bool taken);
+/* The offer behind the entry being published; null, with a finding, when there is none. */
+const struct rp_offer *rp_ledger_claim(struct rp_device *device);
+/* Add said ENOSPC for so many segments. */
+void rp_ledger_refused(struct rp_device *device, uint64_t segments);
+void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length);
+/* Completed chains whose tokens are still to be returned. */
+uint64_t rp_ledger_waiting(const struct rp_device *device);
+void rp_ledger_returned(struct rp_device *device, uint64_t token, uint32_t length);
+void rp_ledger_nothing(struct rp_device *device);
+/* After DETACH_UNUSED: `token` was given back, or (found false) none is left. */
+void rp_ledger_detached(struct rp_device *device, bool found, uint64_t token);
+
+/* notification.c: who owes whom a signal. */
+
+void rp_notice_kicked(struct rp_device *device);
+void rp_notice_kick_end(struct rp_device *device);
+void rp_notice_set_flags(struct rp_device *device, uint16_t flags);
+void rp_notice_set_avail_event(struct rp_device *device, uint16_t avail_event);
+/* Whether moving used_idx from `old` to `new` asks for an interrupt; judges the answer. */
+bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new);
+void rp_notice_disabled(struct rp_device *device);
+/* enable_cb returned `quiet`. */
+void rp_notice_enabled(struct rp_device *device, bool quiet);
+void rp_notice_enabled_delayed(struct rp_device *device);
+void rp_notice_prepared(struct rp_device *device);
+/* poll returned `news`. */
+void rp_notice_polled(struct rp_device *device, bool news);
+/* get_buf found nothing. */
+void rp_notice_idle(struct rp_device *device);
+/* The interrupt entry returned `handled`, having called back (or pushed tokens) so often; `waiting` before.  */
+void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting);
+
+static inline uint16_t rp_avail_idx(const struct rp_device *device)
+{
+    return __atomic_load_n(&device->avail[1], __ATOMIC_ACQUIRE);
+}
+
+static inline uint16_t rp_used_event(const struct rp_device *device)
+{
+    return device->avail[2 + device->config.queue_size];
+}
+
+/* The index in 16-bit words of avail_event within the used ring. */
+static inline uint32_t rp_avail_event_at(const struct rp_device *device)
+{
+    return 2 + 4 * device->config.queue_size;
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Offers become published chains, completed chains become returned tokens: both first in, first out. */
+#include "device.h"
+
+#include <stdlib.h>
+
+void rp_ledger_offer(struct rp_device *device, struct rp_offer offer)
+{
+    device->offers[device->offered % RP_OFFERS] = offer;
+    device->offering = true;
+}
+
+static uint64_t segments_of(const struct rp_offer *offer)
+{
+    return (uint64_t)offer->out + offer->in;
+}
+
+/* The offer stands: the next entry is its, or was already (a driver may kick within add). */
+static void keep(struct rp_device *device)
+{
+    if (device->published <= device->offered)
+        device->offered_segments += segments_of(&device->offers[device->offered % RP_OFFERS]);
+    device->offered++;
+}
+
+void rp_ledger_offered(struct rp_device *device, bool taken)
+{
+    bool published = device->published > device->offered;
+
+    device->offering = false;
+    if (taken) {
+        keep(device);
+    } else if (published) {
+        /* An add that was refused has published a chain all the same; counting it keeps the two in step. */
+        rp_check(device->log, RP_FIND_CHAIN_UNKNOWN, false, device->published, device->offered);
+        device->offered++;
+    }
+}
+
+const struct rp_offer *rp_ledger_claim(struct rp_device *device)
+{
+    uint64_t entry = device->published;
+    const struct rp_offer *offer = &device->offers[entry % RP_OFFERS];
+    bool known = entry < device->offered + (device->offering ? 1 : 0);
+
+    rp_check(device->log, RP_FIND_CHAIN_UNKNOWN, known, entry + 1, device->offered);
+    if (!known) {
+        device->offered = entry + 1;
+        return NULL;
+    }
+    if (entry + RP_OFFERS < device->offered) {
+        device->offered_segments = 0; /* so far behind that its offer was overwritten; nothing is known */
+        return NULL;
+    }
+    if (entry < device->offered && segments_of(offer) <= device->offered_segments)
+        device->offered_segments -= segments_of(offer);
+    return offer;
+}
+
+void rp_ledger_refused(struct rp_device *device, uint64_t segments)
+{
+    uint64_t taken = device->descriptors + device->offered_segments, n = device->config.queue_size;
+    uint64_t free_count = taken < n ? n - taken : 0;
+
+    if (taken == 0)
+        rp_check(device->log, RP_FIND_REFUSED_WHEN_EMPTY, segments > n, segments, n);
+    else
+        rp_check(device->log, RP_FIND_REFUSED_THOUGH_FREE, segments > free_count, segments, free_count);
+}
+
+void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length)
+{
+    struct rp_completion completion = {chain->token, length, chain->descriptors};
+    uint64_t waiting;
+
+    if (device->completions_in - device->completions_out == RP_COMPLETIONS)
+        device->completions_out++;
+    device->completions[device->completions_in++ % RP_COMPLETIONS] = completion;
+    /* More than fit the used ring: descriptors were used again before their return was seen. */
+    waiting = rp_ledger_waiting(device);
+    rp_check(device->log, RP_FIND_TOO_MANY_OUTSTANDING, waiting <= device->config.queue_size, waiting,
+             device->config.queue_size);
+}
+
+uint64_t rp_ledger_waiting(const struct rp_device *device)
+{
+    return device->completions_in - device->completions_out;
+}
+
+void rp_ledger_returned(struct rp_device *device, uint64_t token, uint32_t length)
+{
+    struct rp_completion expected = {0, 0, 0};
+
+    if (rp_ledger_waiting(device) > 0) {
+        expected = device->completions[device->completions_out++ % RP_COMPLETIONS];
+        device->descriptors -= expected.descriptors;
+    }
+    if (token == expected.token && token != 0)
+        rp_check(device->log, RP_FIND_TOKEN_WRONG, length == expected.length, RP_SEEN_LENGTH | length,
+                 RP_SEEN_LENGTH | expected.length);
+    else
+        rp_check(device->log, RP_FIND_TOKEN_WRONG, false, token & ~RP_SEEN_LENGTH, expected.token);
+}
+
+void rp_ledger_nothing(struct rp_device *device)
+{
+    uint64_t waiting = rp_ledger_waiting(device);
+
+    rp_check(device->log, RP_FIND_TOKEN_MISSING, waiting == 0, waiting,
+             waiting > 0 ? device->completions[device->completions_out % RP_COMPLETIONS].token : 0);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return left < right ? -1 : left > right;
+}
+
+/* Writes down which tokens the driver still holds, doubled, plus one for those of completed chains, which it
+ * may or may not give back; in ascending order. */
+static void list_detachable(struct rp_device *device)
+{
+    uint32_t n = device->config.queue_size;
+    uint64_t entry;
+
+    device->over = true;
+    device->detached_count = 0;
+    device->detached = calloc((size_t)n * 2 + RP_OFFERS + RP_COMPLETIONS, sizeof(device->detached[0]));
+    if (device->detached == NULL)
+        return;
+    for (uint32_t i = 0; i < device->in_flight_count; i++)
+        device->detached[device->detached_count++] = device->in_flight[i].token << 1;
+    for (entry = device->read_count; entry < device->published; entry++)
+        if (device->unread[entry & (n - 1)].readable)
+            device->detached[device->detached_count++] = device->unread[entry & (n - 1)].token << 1;
+    for (entry = device->published; entry < device->offered && entry - device->published < RP_OFFERS; entry++)
+        device->detached[device->detached_count++] = device->offers[entry % RP_OFFERS].token << 1;
+    for (entry = device->completions_out; entry < device->completions_in; entry++)
+        device->detached[device->detached_count++] = device->completions[entry % RP_COMPLETIONS].token << 1 | 1;
+    qsort(device->detached, device->detached_count, sizeof(device->detached[0]), ascending);
+}
+
+static uint64_t *find_detachable(struct rp_device *device, uint64_t token)
+{
+    for (uint64_t optional = 0; optional < 2; optional++) {
+        uint64_t key = token << 1 | optional;
+        uint64_t *found = bsearch(&key, device->detached, device->detached_count, sizeof(key), ascending);
+
+        if (found != NULL)
+            return found;
+    }
+    return NULL;
+}
+
+void rp_ledger_detached(struct rp_device *device, bool found, uint64_t token)
+{
+    uint64_t *place, left = 0, first = 0;
+
+    if (!device->over)
+        list_detachable(device);
+    if (device->detached == NULL)
+        return;
+    if (found) {
+        place = token != 0 ? find_detachable(device, token) : NULL;
+        rp_check(device->log, RP_FIND_TOKEN_WRONG, place != NULL, token & ~RP_SEEN_LENGTH, 0);
+        if (place != NULL) {
+            size_t behind = (size_t)(device->detached + device->detached_count - (place + 1));
+
+            for (size_t i = 0; i < behind; i++)
+                place[i] = place[i + 1];
+            device->detached_count--;
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < device->detached_count; i++) {
+        if ((device->detached[i] & 1) == 0 && device->detached[i] != 0) {
+            first = left++ == 0 ? device->detached[i] >> 1 : first;
+        }
+    }
+    rp_check(device->log, RP_FIND_TOKEN_MISSING, left == 0, left, first);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who owes whom a signal.
+ *
+ * Kicks. Entries below `covered` need no notification any more: one came after they were published, or the
+ * device looked for itself, as an honest one does after changing its suppression words. Entries from
+ * `covered` on must have caused one by the end of the kick after them, if used.flags (without EVENT_IDX) or
+ * avail_event (with it) asks for it. From `kick_base` on, entries are new to the driver's next kick.
+ *
+ * Interrupts. The driver is `asleep` when it has enabled callbacks and seen that nothing is left: then the
+ * next completion must find an interrupt asked for.
+ */
+#include "device.h"
+
+static bool crosses(uint16_t event, uint64_t from, uint64_t to)
+{
+    uint64_t distance = to - from;
+
+    return distance > 65535 || (uint16_t)(event - (uint16_t)from) < distance;
+}
+
+static enum rp_finding lost_code(const struct rp_device *device)
+{
+    return device->config.event_idx ? RP_FIND_KICK_LOST_EVENT : RP_FIND_KICK_LOST_FLAGS;
+}
+
+/* Whether entries published since `from` ask for a notification. */
+static bool asked_for(const struct rp_device *device, uint64_t from)
+{
+    if (device->config.event_idx)
+        return crosses(device->shadow_avail_event, from, device->published);
+    return (device->shadow_flags & 1u) == 0 && device->published > from;
+}
+
+/* How many entries are new, and the suppression word: the two halves of b. */
+static uint64_t suppression(const struct rp_device *device, uint64_t from)
+{
+    return RP_PAIR(device->published - from, device->config.event_idx ? device->shadow_avail_event
+                                                                      : device->shadow_flags);
+}
+
+void rp_notice_kicked(struct rp_device *device)
+{
+    bool wanted;
+
+    rp_device_observe(device);
+    if (asked_for(device, device->covered)) {
+        rp_check(device->log, lost_code(device), true, 0, 0);
+        wanted = true;
+    } else if (device->config.event_idx) {
+        wanted = asked_for(device, device->kick_base);
+    } else {
+        wanted = (device->shadow_flags & 1u) == 0; /* superfluous perhaps, but nobody asked for silence */
+    }
+    rp_check(device->log, RP_FIND_KICK_UNWANTED, wanted, device->published & 0xffffu,
+             suppression(device, device->kick_base));
+    device->covered = device->published;
+}
+
+void rp_notice_kick_end(struct rp_device *device)
+{
+    rp_device_observe(device);
+    if (device->offered > device->offered_at_kick)
+        rp_check(device->log, RP_FIND_CHAIN_MISSING, device->published >= device->offered,
+                 device->published, device->offered);
+    device->offered_at_kick = device->offered;
+    if (device->published > device->covered) {
+        if (asked_for(device, device->covered))
+            rp_check(device->log, lost_code(device), false, device->published & 0xffffu,
+                     suppression(device, device->covered));
+        else
+            rp_check(device->log, RP_FIND_KICK_UNWANTED, true, 0, 0);
+    }
+    device->kick_base = device->published;
+}
+
+void rp_notice_set_flags(struct rp_device *device, uint16_t flags)
+{
+    device->used[0] = flags;
+    device->shadow_flags = flags;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    rp_device_observe(device);
+    if (!device->config.event_idx)
+        device->covered = device->published;
+}
+
+void rp_notice_set_avail_event(struct rp_device *device, uint16_t avail_event)
+{
+    device->used[rp_avail_event_at(device)] = avail_event;
+    device->shadow_avail_event = avail_event;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    rp_device_observe(device);
+    if (device->config.event_idx)
+        device->covered = device->published;
+}
+
+bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new)
+{
+    uint16_t used_event = rp_used_event(device), flags = device->avail[0];
+    bool due;
+
+    if (new == old)
+        return false;
+    if (device->config.event_idx)
+        due = (uint16_t)(new - used_event - 1) < (uint16_t)(new - old);
+    else
+        due = (flags & 1u) == 0;
+    if (device->asleep)
+        rp_check(device->log, RP_FIND_INTERRUPT_NOT_WANTED, due,
+                 device->config.event_idx ? used_event : flags, RP_PAIR(old, new));
+    device->asleep = false;
+    return due;
+}
+
+void rp_notice_disabled(struct rp_device *device)
+{
+    device->callbacks_on = false;
+    device->asleep = false;
+}
+
+void rp_notice_enabled(struct rp_device *device, bool quiet)
+{
+    uint64_t waiting = rp_ledger_waiting(device);
+
+    device->callbacks_on = true;
+    if (quiet)
+        rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 0);
+    device->asleep = quiet && waiting == 0;
+}
+
+void rp_notice_enabled_delayed(struct rp_device *device)
+{
+    device->callbacks_on = false;
+    device->asleep = false;
+}
+
+void rp_notice_prepared(struct rp_device *device)
+{
+    device->callbacks_on = true;
+    device->asleep = false;
+    device->mark_valid = true;
+    device->mark_completed = device->completed_count;
+}
+
+void rp_notice_polled(struct rp_device *device, bool news)
+{
+    uint64_t since = device->completed_count - device->mark_completed;
+
+    if (!device->mark_valid || since > 65535)
+        return;
+    if (!news)
+        rp_check(device->log, RP_FIND_ENABLE_MISSED, since == 0, since, 1);
+    if (device->callbacks_on)
+        device->asleep = !news && rp_ledger_waiting(device) == 0;
+}
+
+void rp_notice_idle(struct rp_device *device)
+{
+    if (device->callbacks_on && rp_ledger_waiting(device) == 0)
+        device->asleep = true;
+}
+
+void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting)
+{
+    if (waiting > 0)
+        rp_check(device->log, RP_FIND_INTERRUPT_MISSED,
+                 handled && (callbacks > 0 || !device->config.has_callback || !device->callbacks_on), waiting,
+                 RP_PAIR(handled, callbacks));
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define GRANULE 64u
+#define BLOCKS_PER_CHECK 512u
+#define CHEAP_TO_CLEAR (UINT32_C(256) << 10)
+
+bool rp_arena_map(struct rp_arena *arena, int file, uint64_t file_offset, struct rp_log *log)
+{
+    uint8_t *reserved = mmap(NULL, RP_ARENA_BYTES + 2 * PAGE, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    memset(arena, 0, sizeof(*arena));
+    if (reserved == MAP_FAILED)
+        return false;
+    arena->memory = mmap(reserved + PAGE, RP_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
+                         (off_t)file_offset);
+    arena->owners = calloc(RP_ARENA_BYTES / GRANULE, sizeof(arena->owners[0]));
+    arena->file = file;
+    arena->file_offset = file_offset;
+    arena->log = log;
+    return arena->memory != MAP_FAILED && arena->owners != NULL;
+}
+
+void rp_arena_reset(struct rp_arena *arena)
+{
+    if (arena->bump <= CHEAP_TO_CLEAR) {
+        memset(arena->memory, 0, arena->bump);
+        memset(arena->owners, 0, arena->bump / GRANULE * sizeof(arena->owners[0]));
+    } else {
+        (void)madvise(arena->memory, RP_ARENA_BYTES, MADV_REMOVE);
+        memset(arena->owners, 0, RP_ARENA_BYTES / GRANULE * sizeof(arena->owners[0]));
+    }
+    /* What a driver wrote beyond what it was given goes as well. */
+    off_t begin = (off_t)(arena->file_offset + (arena->bump + PAGE - 1) / PAGE * PAGE);
+    off_t stray = lseek(arena->file, begin, SEEK_DATA);
+
+    if (stray >= 0 && (uint64_t)stray < arena->file_offset + RP_ARENA_BYTES)
+        (void)madvise(arena->memory, RP_ARENA_BYTES, MADV_REMOVE);
+    arena->count = 0;
+    arena->bump = 0;
+    arena->cursor = 0;
+    arena->fail = false;
+    arena->refused = false;
+    memset(arena->released, 0, sizeof(arena->released));
+}
+
+static uint64_t address_of(const struct rp_block *block)
+{
+    return RP_ARENA_ADDRESS + block->offset;
+}
+
+/* The first of `bytes` bytes that is not `value`, or null. */
+static const uint8_t *first_other(const uint8_t *memory, size_t bytes, uint8_t value)
+{
+    if (bytes == 0 || (memory[0] == value && memcmp(memory, memory + 1, bytes - 1) == 0))
+        return NULL;
+    while (*memory == value)
+        memory++;
+    return memory;
+}
+
+/* Finds what was written to bytes that nobody may write. a: where; b: value seen and block size. */
+static void check_untouched(struct rp_arena *arena, enum rp_finding code, uint32_t begin, uint32_t end,
+                            uint8_t value, uint32_t block_bytes)
+{
+    const uint8_t *other;
+
+    if (begin >= end)
+        return;
+    other = first_other(arena->memory + begin, end - begin, value);
+    rp_check(arena->log, code, other == NULL,
+             other != NULL ? RP_ARENA_ADDRESS + (uint64_t)(other - arena->memory) : 0,
+             RP_PAIR(other != NULL ? *other : 0, block_bytes));
+}
+
+static void check_red_zone(struct rp_arena *arena, const struct rp_block *block)
+{
+    uint32_t end = block->offset + block->bytes;
+
+    check_untouched(arena, RP_FIND_RED_ZONE, end, end + RP_RED_ZONE, RP_RED_BYTE, block->bytes);
+}
+
+static void check_gap(struct rp_arena *arena, const struct rp_block *block)
+{
+    if (block->uniform)
+        check_untouched(arena, RP_FIND_STRAY_WRITE, block->offset + block->bytes + RP_RED_ZONE,
+                        block->offset + block->size_class, 0, block->bytes);
+}
+
+static void check_released(struct rp_arena *arena, const struct rp_block *block)
+{
+    check_untouched(arena, RP_FIND_STRAY_WRITE, block->offset, block->offset + block->bytes, RP_RELEASED_BYTE,
+                    block->bytes);
+}
+
+/* Cuts a new block from what was never handed out; null when nothing is left. */
+static struct rp_block *cut(struct rp_arena *arena, uint32_t size_class)
+{
+    uint32_t step = size_class < PAGE ? size_class : PAGE;
+    uint32_t offset = (arena->bump + step - 1) & ~(step - 1);
+    struct rp_block *block;
+
+    if (size_class > RP_ARENA_BYTES || offset > RP_ARENA_BYTES - size_class)
+        return NULL;
+    if (arena->count == arena->capacity) {
+        uint32_t capacity = arena->capacity == 0 ? 1024 : arena->capacity * 2;
+        void *larger = realloc(arena->blocks, capacity * sizeof(arena->blocks[0]));
+
+        if (larger == NULL)
+            return NULL;
+        arena->blocks = larger;
+        arena->capacity = capacity;
+    }
+    block = &arena->blocks[arena->count++];
+    memset(block, 0, sizeof(*block));
+    block->offset = offset;
+    block->size_class = size_class;
+    block->uniform = true;
+    arena->bump = offset + size_class;
+    for (uint32_t granule = offset / GRANULE; granule < arena->bump / GRANULE; granule++)
+        arena->owners[granule] = arena->count;
+    return block;
+}
+
+void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, uint64_t *address)
+{
+    struct rp_block *block;
+    uint32_t size_class = 64;
+    unsigned logarithm = 6;
+
+    arena->refused = true;
+    if (arena->fail || bytes > RP_ARENA_BYTES || alignment > PAGE || (alignment & (alignment - 1)) != 0)
+        return NULL;
+    while (size_class < bytes + RP_RED_ZONE || size_class < alignment) {
+        size_class *= 2;
+        logarithm++;
+    }
+    if (arena->released[logarithm] != 0) {
+        block = &arena->blocks[arena->released[logarithm] - 1];
+        arena->released[logarithm] = block->next;
+        check_released(arena, block);
+        block->uniform = block->uniform && block->bytes == bytes;
+    } else {
+        block = cut(arena, size_class);
+        if (block == NULL)
+            return NULL;
+    }
+    arena->refused = false;
+    block->bytes = (uint32_t)bytes;
+    block->live = true;
+    memset(arena->memory + block->offset, RP_FRESH_BYTE, bytes);
+    memset(arena->memory + block->offset + bytes, RP_RED_BYTE, RP_RED_ZONE);
+    if (address != NULL)
+        *address = address_of(block);
+    return arena->memory + block->offset;
+}
+
+void rp_arena_release(struct rp_arena *arena, const void *memory, size_t bytes)
+{
+    uintptr_t offset = (uintptr_t)memory - (uintptr_t)arena->memory;
+    uint32_t owner = offset < RP_ARENA_BYTES ? arena->owners[offset / GRANULE] : 0;
+    struct rp_block *block = owner != 0 ? &arena->blocks[owner - 1] : NULL;
+    bool known;
+    unsigned logarithm;
+
+    if (memory == NULL)
+        return;
+    known = block != NULL && block->live && block->offset == offset && block->bytes == bytes;
+    rp_check(arena->log, RP_FIND_BAD_RELEASE, known,
+             offset < RP_ARENA_BYTES ? RP_ARENA_ADDRESS + offset : 0,
+             RP_PAIR(bytes > UINT32_MAX ? UINT32_MAX : bytes,
+                     block != NULL && block->live && block->offset == offset ? block->bytes : 0));
+    if (!known)
+        return;
+    check_red_zone(arena, block);
+    memset(arena->memory + block->offset, RP_RELEASED_BYTE, bytes);
+    logarithm = 31u - (unsigned)__builtin_clz(block->size_class);
+    block->live = false;
+    block->next = arena->released[logarithm];
+    arena->released[logarithm] = owner;
+}
+
+uint64_t rp_arena_room(const struct rp_arena *arena, uint64_t address)
+{
+    uint64_t offset = address - RP_ARENA_ADDRESS;
+    const struct rp_block *block;
+
+    if (offset >= RP_ARENA_BYTES || arena->owners[offset / GRANULE] == 0)
+        return 0;
+    block = &arena->blocks[arena->owners[offset / GRANULE] - 1];
+    if (!block->live || offset - block->offset >= block->bytes)
+        return 0;
+    return block->bytes - (offset - block->offset);
+}
+
+void rp_arena_check_some(struct rp_arena *arena)
+{
+    uint32_t some = arena->count < BLOCKS_PER_CHECK ? arena->count : BLOCKS_PER_CHECK;
+
+    if (arena->count == 0)
+        return;
+    if (arena->blocks[0].live)
+        check_red_zone(arena, &arena->blocks[0]);
+    check_gap(arena, &arena->blocks[0]);
+    for (uint32_t i = 0; i < some; i++) {
+        const struct rp_block *block = &arena->blocks[arena->cursor++ % arena->count];
+
+        if (block->live)
+            check_red_zone(arena, block);
+        else
+            check_released(arena, block);
+    }
+}
+
+/* Pages behind the last block were never touched, unless by someone who should not have. */
+static void check_beyond(struct rp_arena *arena)
+{
+    uint64_t end = arena->file_offset + RP_ARENA_BYTES;
+    uint64_t at = arena->file_offset + (arena->bump + PAGE - 1) / PAGE * PAGE;
+    uint32_t begin = (uint32_t)(at - arena->file_offset);
+
+    check_untouched(arena, RP_FIND_STRAY_WRITE, arena->bump, begin, 0, 0);
+    while (at < end) {
+        off_t data = lseek(arena->file, (off_t)at, SEEK_DATA);
+        off_t hole;
+
+        if (data < 0 || (uint64_t)data >= end)
+            return;
+        hole = lseek(arena->file, data, SEEK_HOLE);
+        at = hole < 0 || (uint64_t)hole > end ? end : (uint64_t)hole;
+        check_untouched(arena, RP_FIND_STRAY_WRITE, (uint32_t)((uint64_t)data - arena->file_offset),
+                        (uint32_t)(at - arena->file_offset), 0, 0);
+    }
+}
+
+void rp_arena_check_all(struct rp_arena *arena)
+{
+    uint64_t leaked = 0, blocks = 0;
+    uint32_t end = 0;
+
+    for (uint32_t i = 0; i < arena->count; i++) {
+        const struct rp_block *block = &arena->blocks[i];
+
+        check_untouched(arena, RP_FIND_STRAY_WRITE, end, block->offset, 0, 0);
+        end = block->offset + block->size_class;
+        check_gap(arena, block);
+        if (block->live) {
+            check_red_zone(arena, block);
+            leaked += block->bytes;
+            blocks++;
+        } else {
+            check_released(arena, block);
+        }
+    }
+    check_beyond(arena);
+    rp_check(arena->log, RP_FIND_LEAK, blocks == 0, leaked, blocks);
+}

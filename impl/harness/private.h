@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver's private memory: what env->allocate_private hands out. Small blocks have canaries on both
+ * sides, large ones end right before a page that nobody can touch. Nothing is believed of what a driver
+ * may have overwritten: the books are kept elsewhere.
+ */
+#ifndef RINGPROOF_PRIVATE_H
+#define RINGPROOF_PRIVATE_H
+
+#include "findings.h"
+
+#include <stddef.h>
+
+struct rp_private_block {
+    uint8_t *payload; /* null: this place of the table is empty */
+    uint8_t *mapping; /* large blocks: what to unmap, and how much */
+    size_t   mapped;
+    size_t   bytes;
+};
+
+struct rp_privates {
+    struct rp_log           *log;
+    struct rp_private_block *table; /* open addressing, at most half full */
+    size_t                   capacity;
+    size_t                   count;
+    size_t                   large;
+};
+
+void *rp_private_allocate(struct rp_privates *privates, size_t bytes);
+void rp_private_release(struct rp_privates *privates, void *memory, size_t bytes);
+/* Once the queue is gone: canaries and leaks; frees what is left. */
+void rp_private_check_all(struct rp_privates *privates);
+
+#endif

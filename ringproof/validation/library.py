@@ -1,0 +1,127 @@
+"""A driver's shared library, looked at without loading it: loading runs its code, so obvious faults come first."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.construct.lib.container import Container
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+
+ENTRY = "rp_driver_entry"
+"""The one symbol a driver exports."""
+
+_DF_1_PIE = 0x0800_0000
+_KINDS = {
+    "ET_REL": "an object file; link it into a shared library first (cc -shared)",
+    "ET_EXEC": "an executable, not a shared library",
+    "ET_CORE": "a core dump, not a shared library",
+}
+
+
+class LibraryError(Exception):
+    """A library cannot be used; the message is one line that says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """What a driver's library says of itself."""
+
+    path: Path
+    """Absolute."""
+    machine: str
+    """Its architecture, as pyelftools names it ("x64")."""
+    needed: tuple[str, ...]
+    """The libraries it needs."""
+
+    @property
+    def sanitizer(self) -> str | None:
+        """The runtime of AddressSanitizer it needs to have loaded before anything else, or None."""
+        return next((name for name in self.needed if name.startswith("libasan.so")), None)
+
+
+def inspect_library(path: Path) -> LibraryInfo:
+    """Check that ``path`` is a shared library for this machine that exports a driver's entry.
+
+    Raises LibraryError. Nothing of the library is executed.
+    """
+    where = path.absolute()
+    if where.is_dir():
+        raise LibraryError(f"{path}: a directory, not a shared library")
+    try:
+        with where.open("rb") as stream:
+            return _inspect(path, where, stream)
+    except FileNotFoundError:
+        raise LibraryError(f"{path}: no such file") from None
+    except OSError as error:
+        raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _inspect(path: Path, where: Path, stream: Any) -> LibraryInfo:
+    if stream.read(4) != b"\x7fELF":
+        raise LibraryError(f"{path}: not an ELF file")
+    stream.seek(0)
+    try:
+        elf = ELFFile(stream)
+        _check_machine(path, elf)
+        dynamic = _dynamic(path, elf)
+        needed = tuple(str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED"))
+        flags = sum(int(tag.entry.d_val) for tag in dynamic.iter_tags("DT_FLAGS_1"))
+        if flags & _DF_1_PIE:
+            raise LibraryError(f"{path}: an executable, not a shared library")
+        if not _exports_entry(dynamic):
+            raise LibraryError(
+                f"{path}: does not export {ENTRY}, so it is no driver behind ringproof_driver.h"
+            )
+        return LibraryInfo(where, elf.get_machine_arch(), needed)
+    except LibraryError:
+        raise
+    # A damaged file makes the parser fail in any of these ways.
+    except (
+        ELFError,
+        AssertionError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+        TypeError,
+    ) as error:
+        raise _damaged(path) from error
+    except (UnicodeDecodeError, ValueError, MemoryError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> LibraryError:
+    return LibraryError(f"{path}: a truncated or damaged ELF file")
+
+
+def _check_machine(path: Path, elf: ELFFile) -> None:
+    with Path("/proc/self/exe").open("rb") as stream:
+        own = ELFFile(stream)
+        ours, its = _kind_of(own), _kind_of(elf)
+    if its != ours:
+        raise LibraryError(f"{path}: built for {its}; this machine needs {ours}")
+
+
+def _kind_of(elf: ELFFile) -> str:
+    order = "little" if elf.little_endian else "big"
+    return f"{elf.get_machine_arch()} ({elf.elfclass} bits, {order} endian)"
+
+
+def _dynamic(path: Path, elf: ELFFile) -> DynamicSegment:
+    kind = str(elf["e_type"])
+    if kind != "ET_DYN":
+        raise LibraryError(f"{path}: {_KINDS.get(kind, 'not a shared library')}")
+    for segment in elf.iter_segments():
+        if isinstance(segment, DynamicSegment):
+            return segment
+    raise LibraryError(f"{path}: has no dynamic section, so nothing can be loaded from it")
+
+
+def _exports_entry(dynamic: DynamicSegment) -> bool:
+    for symbol in dynamic.iter_symbols():
+        entry: Container = symbol.entry
+        if symbol.name == ENTRY and entry.st_shndx != "SHN_UNDEF" and entry.st_info.type == "STT_FUNC":
+            return True
+    return False
