@@ -13,7 +13,7 @@ Value = int | bool | tuple[int, ...] | tuple[bool, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """``count`` rounds of add(1), read, complete, get and, if ``kick``, kick; ``values`` is the state after them."""
+    """``count`` rounds of add(1), kick if ``kick``, read, complete, get; ``values`` is the state after them."""
 
     count: int
     kick: bool

@@ -54,6 +54,8 @@ class Deepening:
 
     def _unroll(self) -> View:
         """Add one step to the solver and give the view of it."""
+        if self._views:
+            self._solving.add(_moved(self._views[-1]))
         state = self._views[-1].after if self._views else self.start.state
         action = z3.BitVec(f"action.{self.depth}", ACTION_BITS)
         argument = z3.BitVec(f"argument.{self.depth}", 16)
@@ -124,6 +126,21 @@ class Deepening:
             rounds=self._rounds(model),
             steps=steps,
         )
+
+
+def _moved(view: View) -> Truth:
+    """Whether the step changed anything that a later one could depend on.
+
+    A step that does not can be left out, so a shortest run has none but the last.
+    """
+    before, after, outcome, action = view.before, view.after, view.outcome, view.action
+    return z3.And(
+        z3.Not(outcome.refused),
+        z3.Implies(action["get"], z3.Or(outcome.returned, after.broken)),
+        z3.Implies(action["kick"], z3.Or(after.num_added != before.num_added, before.unkicked != 0)),
+        z3.Implies(action["set_avail_event"], after.avail_event != before.avail_event),
+        z3.Implies(action["set_flags"], after.no_notify != before.no_notify),
+    )
 
 
 def search(

@@ -15,6 +15,9 @@ from .solving import Exhausted
 
 DEFAULT_DEPTH = 8
 
+ROUNDS_WEIGHT = 4
+"""How many operations a batch of rounds counts for, so that a run from creation wins if it is not much longer."""
+
 PREFERRED: dict[str, tuple[str, ...]] = {
     # num_free is off as well; what matters is that descriptors are gone.
     "A2": ("no-leak-no-double-allocation/none-lost",),
@@ -25,49 +28,46 @@ PREFERRED: dict[str, tuple[str, ...]] = {
 """What to look for first, by mutant; everything else is looked for only if that is not found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model to search from creation and, if ``accelerated``, from its accelerated starts, up to ``depth``."""
+@dataclass(slots=True)
+class Lane:
+    """One search among those that are interleaved: what its start counts for, and how deep it goes."""
 
-    queue_size: int
-    event_idx: bool
-    accelerated: bool
-    depth: int
-
-
-def candidates(depth: int) -> tuple[Candidate, ...]:
-    """What the portfolio looks at when it looks at runs of up to ``depth`` operations, smallest first."""
-    return (
-        Candidate(2, event_idx=True, accelerated=False, depth=depth),
-        Candidate(2, event_idx=False, accelerated=False, depth=min(depth, 6)),
-        Candidate(4, event_idx=True, accelerated=False, depth=min(depth, 6)),
-        Candidate(2, event_idx=True, accelerated=True, depth=min(depth, 6)),
-    )
+    weight: int
+    steps: int
+    search: Deepening
 
 
 def _lanes(
-    build: Callable[..., Unrolled], targets: Sequence[str], depth: int, budget: Budget
-) -> Iterator[tuple[int, int, Deepening]]:
-    """The searches to interleave: the operations their start takes, their own depth bound, the search."""
+    build: Callable[..., Unrolled], targets: Sequence[str], budget: Budget
+) -> Iterator[Lane]:
+    """What the portfolio looks at, the plainest first.
+
+    The bounds keep the lanes about equally dear: a larger ring and free indices make each step cost more.
+    """
     wanted = conjuncts(targets)
-    for candidate in candidates(depth):
-        model = build(candidate.queue_size, event_idx=candidate.event_idx)
-        begins = (
-            starts(model, wanted, budget) if candidate.accelerated else [Start(model.initial())]
-        )
-        for start in begins:
-            taken = (start.kicked is not None) + (start.quiet is not None)
-            yield taken, candidate.depth, Deepening(model, wanted, start, budget)
+    plain = ((2, True, 9), (2, False, 6), (4, True, 5))
+    for queue_size, event_idx, steps in plain:
+        model = build(queue_size, event_idx=event_idx)
+        yield Lane(0, steps, Deepening(model, wanted, Start(model.initial()), budget))
+    model = build(2, event_idx=True)
+    for start in starts(model, wanted, budget):
+        if start.quiet is None:
+            steps = 5
+        else:
+            steps = 2 if start.kicked is not None else 3
+        yield Lane(ROUNDS_WEIGHT * start.batches, steps, Deepening(model, wanted, start, budget))
 
 
 def _interleaved(
     build: Callable[..., Unrolled], targets: Sequence[str], depth: int, budget: Budget
 ) -> Counterexample | None:
-    """The violation with the fewest operations over all lanes, earlier lanes first; None up to ``depth``."""
-    lanes = list(_lanes(build, targets, depth, budget))
-    for operations in range(1, depth + 1):
-        for taken, bound, lane in lanes:
-            if taken < operations <= bound and (found := lane.deepen()) is not None:
+    """The violation of least weight over all lanes, earlier lanes first; None up to ``depth``."""
+    lanes = list(_lanes(build, targets, budget))
+    for weight in range(1, depth + 1):
+        for lane in lanes:
+            if not lane.weight < weight <= lane.weight + lane.steps:
+                continue
+            if (found := lane.search.deepen()) is not None:
                 return found
     return None
 
@@ -80,7 +80,10 @@ def find(
     depth: int = DEFAULT_DEPTH,
     budget: int = DEFAULT_BUDGET,
 ) -> Result:
-    """Search the model class ``build`` through the portfolio; ``first`` are looked for before ``properties``."""
+    """Search the model class ``build`` through the portfolio; ``first`` are looked for before ``properties``.
+
+    ``depth`` bounds the operations of a run, a batch of rounds counting as :data:`ROUNDS_WEIGHT`.
+    """
     began, allowance = time.monotonic(), Budget(budget)
     found: Counterexample | None = None
     try:

@@ -1,6 +1,6 @@
 """Starts that no bounded search would reach: thousands of rounds at once, by induction on the model at hand.
 
-A round is add(1), read, complete, get and, unless it is a quiet one, kick. On a ring that is empty it gives
+A round is add(1), kick unless it is a quiet one, read, complete, get. On a ring that is empty it gives
 every descriptor back where it was and moves every index by 1, so from creation any index can be reached.
 That a given model does this, and breaks nothing on the way, is asked of the solver for that very model; the
 answer is how many rounds in a row do it. A model that does it from 0, 1, ... F - 1 rounds is after F rounds
@@ -41,6 +41,11 @@ class Start:
     kicked: Bits | None = None
     quiet: Bits | None = None
 
+    @property
+    def batches(self) -> int:
+        """How many batches of rounds it takes, 0 to 2."""
+        return (self.kicked is not None) + (self.quiet is not None)
+
 
 def after_rounds(model: Unrolled, shape: Shape, kicked: Bits, quiet: Bits) -> State:
     """The state after ``kicked`` rounds with and then ``quiet`` rounds without a kick (16 bits each)."""
@@ -65,7 +70,7 @@ def _round_fails(
 ) -> Truth:
     """Whether a round from ``before`` does not go through, breaks a target, or does not end in ``after``."""
     fails, state = [], before
-    ways = ("add", "read", "complete", "get", "kick") if kick else ("add", "read", "complete", "get")
+    ways = ("add", "kick", "read", "complete", "get") if kick else ("add", "read", "complete", "get")
     for way in ways:
         match way:
             case "add":

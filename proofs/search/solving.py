@@ -16,7 +16,7 @@ class Solving:
     """Bit-vector constraints over one ``budget``; every check that is not decided raises :class:`Exhausted`."""
 
     def __init__(self, budget: Budget) -> None:
-        self._solver = z3.SolverFor("QF_FD")
+        self._solver = z3.SolverFor("QF_BV")
         self._budget = budget
 
     def add(self, *constraints: Truth) -> None:
