@@ -122,6 +122,60 @@ _ALL = (
         "kick leaves num_added as it was",
         "made for this suite",
     ),
+    Mutant(
+        "X2",
+        "a token is kept after it was returned",
+        "get_buf does not clear data of the head it gives back",
+        "made for this suite",
+    ),
+    Mutant(
+        "X3",
+        "num_free grows by one per chain",
+        "get_buf adds 1 to num_free whatever the chain's length",
+        "made for this suite",
+    ),
+    Mutant(
+        "X4",
+        "a chain of several segments takes a descriptor too many",
+        "add moves free_head, and num_free, one descriptor past a chain of two or more",
+        "made for this suite",
+    ),
+    Mutant(
+        "X5",
+        "the driver writes the used ring",
+        "get_buf wipes the used entry after the one it has taken",
+        "made for this suite",
+    ),
+    Mutant(
+        "X6",
+        "the last descriptor of a chain is published",
+        "add puts the chain's last descriptor into the available ring instead of its head",
+        "made for this suite",
+    ),
+    Mutant(
+        "X7",
+        "descriptor 0 is taken for no descriptor",
+        "get_buf reports a bad ring when the used id is 0",
+        "made for this suite",
+    ),
+    Mutant(
+        "X8",
+        "a queue size that is no power of two is accepted",
+        "creation checks only that the size is from 1 to 32768",
+        "made for this suite",
+    ),
+    Mutant(
+        "X9",
+        "NO_NOTIFY is obeyed though EVENT_IDX was negotiated",
+        "kick stays silent while used.flags has NO_NOTIFY, whatever avail_event says",
+        "made for this suite",
+    ),
+    Mutant(
+        "X10",
+        "the free list is rebuilt when the ring runs empty",
+        "get_buf restores the order of creation once nothing is in flight: harmless, but no round repeats",
+        "made for this suite",
+    ),
 )
 
 CATALOG: dict[str, Mutant] = {mutant.id: mutant for mutant in _ALL}

@@ -1,0 +1,52 @@
+"""A failed proof, made readable: the states and values a solver's model gives to a query.
+
+Of an invariant that a transition breaks this is a counterexample to induction: ``before`` satisfies
+every invariant but need not be reachable. Reachable counterexamples come from the bounded search.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+import z3
+
+from ..model.state import State
+from .theorem import Query
+
+_LARGEST_SHOWN = 64
+
+
+def read(query: Query, model: z3.ModelRef) -> dict[str, Any]:
+    """Return the query's states and values in the model, as JSON data.
+
+    Maps become lists over descriptors, positions or slots; ``order`` becomes an object from each
+    sequence number in flight to its head. Maps are left out for lemmas, which have no queue size.
+    """
+    shown: dict[str, Any] = {name: _value(model, value) for name, value in query.values.items()}
+    size = shown.get("queue_size")
+    for name, state in query.states.items():
+        shown[name] = _state(model, state, size if isinstance(size, int) and size <= _LARGEST_SHOWN else 0)
+    return shown
+
+
+def _state(model: z3.ModelRef, state: State, size: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for field in fields(State):
+        part = getattr(state, field.name)
+        if not callable(part):
+            result[field.name] = _value(model, part)
+        elif field.name == "order":
+            first, last = _value(model, state.last_used), _value(model, state.published)
+            window = range(first, min(last, first + size + 1))
+            result[field.name] = {str(number): _value(model, part(z3.IntVal(number))) for number in window}
+        else:
+            result[field.name] = [_value(model, part(z3.IntVal(index))) for index in range(size)]
+    return result
+
+
+def _value(model: z3.ModelRef, term: z3.ExprRef) -> Any:
+    value = model.eval(term.translate(model.ctx), model_completion=True)
+    if z3.is_int_value(value) or z3.is_bv_value(value):
+        return value.as_long()
+    if z3.is_true(value) or z3.is_false(value):
+        return z3.is_true(value)
+    return str(value)

@@ -1,0 +1,192 @@
+"""Prove the theorems, on the shipped ring and on its mutants, in parallel processes.
+
+``prove`` is the one entry. It builds no formula itself: tasks are names, and the processes that
+serve them build and ask (``discharge``).
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+from . import pool
+from .discharge import BUDGET, ObligationResult, Task, TaskResult, discharge
+from .mutants.ring import MUTANTS
+from .report import ProofReport, TheoremResult
+from .solver import NAME, require_pinned
+from .theorem import Theorem, Verdict
+from .theorems import THEOREMS
+
+DEADLINE = 120.0
+"""Seconds after which a worker counts as stuck; its budget ends it long before."""
+
+
+class UnknownTheoremError(ValueError):
+    """A name that is no theorem's."""
+
+
+def prove(
+    names: Sequence[str] | None = None,
+    *,
+    kill: bool = False,
+    fast: bool = False,
+    jobs: int = 0,
+    on_result: Callable[[TheoremResult], None] | None = None,
+    on_mutant: Callable[[str, tuple[str, ...]], None] | None = None,
+    budget: int = BUDGET,
+) -> ProofReport:
+    """Discharge the named theorems, or all of them, and report on each.
+
+    ``kill`` also tries the mutants, ``fast`` leaves the hypotheses unexamined (``vacuous`` is none
+    then), ``jobs`` is the number of processes (0: one per processor), ``budget`` the solver's resources per
+    obligation. ``on_result`` hears each theorem as soon as its verdict is known, ``on_mutant`` each
+    mutant with the theorems it breaks. An interrupt (Ctrl-C) ends the run, not the report.
+
+    Raises UnknownTheoremError, and SolverMismatch if the solver is not the pinned one.
+    """
+    require_pinned()
+    theorems = _named(names)
+    mutants = tuple(MUTANTS) if kill else ()
+    run = _Run(theorems, mutants, on_result, on_mutant)
+    tasks = [
+        Task(theorem.name, group, witness=not fast, budget=budget)
+        for theorem in theorems
+        for group in theorem.groups
+    ]
+    tasks += [
+        Task(theorem.name, group, mutant, witness=False, budget=budget)
+        for mutant in mutants
+        for theorem in theorems
+        for group in theorem.groups
+    ]
+    started = time.perf_counter()
+    interrupted = False
+    try:
+        for task, outcome in pool.run(discharge, tasks, jobs or os.cpu_count() or 1, DEADLINE):
+            run.take(task, outcome)
+    except KeyboardInterrupt:
+        interrupted = True
+    return run.report(time.perf_counter() - started, interrupted)
+
+
+def _named(names: Sequence[str] | None) -> tuple[Theorem, ...]:
+    if names is None:
+        return tuple(THEOREMS.values())
+    for name in names:
+        if name not in THEOREMS:
+            raise UnknownTheoremError(f"no theorem is named {name!r}")
+    return tuple(theorem for theorem in THEOREMS.values() if theorem.name in names)
+
+
+class _Run:
+    """What is known so far, from the outcomes of tasks in any order."""
+
+    def __init__(
+        self,
+        theorems: Sequence[Theorem],
+        mutants: Sequence[str],
+        on_result: Callable[[TheoremResult], None] | None,
+        on_mutant: Callable[[str, tuple[str, ...]], None] | None,
+    ) -> None:
+        self._theorems = theorems
+        self._mutants = mutants
+        self._on_result, self._on_mutant = on_result, on_mutant
+        self._outcomes: dict[tuple[str | None, str], dict[str, TaskResult | pool.Failure]] = {
+            (mutant, theorem.name): {} for mutant in (None, *self._mutants) for theorem in theorems
+        }
+
+    def take(self, task: Task, outcome: TaskResult | pool.Failure) -> None:
+        """Note the outcome of a task, and tell of a theorem or mutant that is now complete."""
+        self._outcomes[task.mutant, task.theorem][task.group] = outcome
+        theorem = THEOREMS[task.theorem]
+        if task.mutant is None:
+            if self._on_result and self._complete(None, theorem):
+                self._on_result(self._result(theorem))
+        elif self._on_mutant and all(self._complete(task.mutant, each) for each in self._theorems):
+            self._on_mutant(task.mutant, self._broken(task.mutant))
+
+    def report(self, seconds: float, interrupted: bool) -> ProofReport:
+        """Return everything known; a theorem that was not completed is unknown."""
+        kills = {mutant: self._broken(mutant) for mutant in self._mutants}
+        undecided = {
+            mutant: names
+            for mutant in self._mutants
+            if (names := tuple(each.name for each in self._theorems if self._fate(mutant, each) == "unknown"))
+        }
+        return ProofReport(
+            theorems=tuple(self._result(theorem, kills) for theorem in self._theorems),
+            seconds=seconds,
+            solver=NAME,
+            kills=kills,
+            survivors=tuple(mutant for mutant, broken in kills.items() if not broken),
+            undecided=undecided,
+            interrupted=interrupted,
+        )
+
+    def _complete(self, mutant: str | None, theorem: Theorem) -> bool:
+        return len(self._outcomes[mutant, theorem.name]) == len(theorem.groups)
+
+    def _result(self, theorem: Theorem, kills: dict[str, tuple[str, ...]] | None = None) -> TheoremResult:
+        outcomes = self._outcomes[None, theorem.name]
+        done = [outcome for outcome in outcomes.values() if isinstance(outcome, TaskResult)]
+        by_label = {result.label: result for outcome in done for result in outcome.obligations}
+        details = tuple(
+            by_label.get(obligation.label) or _missing(obligation.label, outcomes.get(obligation.group))
+            for obligation in theorem.obligations
+        )
+        vacuous = _vacuous(outcomes, theorem)
+        verdict, reason = judge(details, vacuous)
+        killed = (
+            tuple(mutant for mutant, broken in kills.items() if theorem.name in broken) if kills else None
+        )
+        return TheoremResult(
+            name=theorem.name,
+            title=theorem.title,
+            verdict=verdict,
+            expected=theorem.expected,
+            seconds=sum(outcome.seconds for outcome in done),
+            rlimit=sum(outcome.rlimit for outcome in done),
+            obligations=len(theorem.obligations),
+            vacuous=vacuous,
+            mutants_killed=killed,
+            reason=reason,
+            details=details,
+        )
+
+    def _fate(self, mutant: str, theorem: Theorem) -> Verdict:
+        """Return what becomes of a theorem on a mutant: refuted means that the theorem kills it."""
+        outcomes = self._outcomes[mutant, theorem.name]
+        done = [outcome for outcome in outcomes.values() if isinstance(outcome, TaskResult)]
+        shipped = self._result(theorem)
+        if shipped.verdict != "proved":
+            return "unknown"
+        if any(result.verdict == "refuted" for outcome in done for result in outcome.obligations):
+            return "refuted"
+        tried = all(result.verdict == "proved" for outcome in done for result in outcome.obligations)
+        return "proved" if tried and len(done) == len(theorem.groups) else "unknown"
+
+    def _broken(self, mutant: str) -> tuple[str, ...]:
+        return tuple(each.name for each in self._theorems if self._fate(mutant, each) == "refuted")
+
+
+def judge(details: Sequence[ObligationResult], vacuous: bool | None) -> tuple[Verdict, str]:
+    """Return a theorem's verdict and, if it is unknown, the reason."""
+    if any(result.verdict == "refuted" for result in details):
+        return "refuted", ""
+    for result in details:
+        if result.verdict == "unknown":
+            return "unknown", f"{result.label}: {result.reason or 'no answer'}"
+    if vacuous:
+        return "unknown", "the hypotheses were not shown to be satisfiable"
+    return "proved", ""
+
+
+def _missing(label: str, outcome: TaskResult | pool.Failure | None) -> ObligationResult:
+    reason = outcome.reason if isinstance(outcome, pool.Failure) else "not tried: the run ended early"
+    return ObligationResult(label, "unknown", 0.0, 0, reason)
+
+
+def _vacuous(outcomes: dict[str, TaskResult | pool.Failure], theorem: Theorem) -> bool | None:
+    looked = [outcome.vacuous for outcome in outcomes.values() if isinstance(outcome, TaskResult)]
+    if any(looked):
+        return True
+    return False if len(looked) == len(theorem.groups) and None not in looked else None

@@ -1,0 +1,78 @@
+"""What a proof run found out, as values and as JSON data."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .discharge import ObligationResult
+from .theorem import Verdict
+
+
+@dataclass(frozen=True)
+class TheoremResult:
+    """The verdict on one theorem.
+
+    ``proved`` means that every obligation was and that their hypotheses can hold; ``refuted`` that
+    some obligation has a counterexample; ``unknown`` anything else, with the ``reason``.
+    ``seconds`` is the solver's time in all processes, ``rlimit`` the sum of Z3's resource counts.
+    ``vacuous`` is none if the hypotheses were not looked at (a fast run), ``mutants_killed`` if no
+    mutants were tried.
+    """
+
+    name: str
+    title: str
+    verdict: Verdict
+    expected: Verdict
+    seconds: float
+    rlimit: int
+    obligations: int
+    vacuous: bool | None
+    mutants_killed: tuple[str, ...] | None = None
+    reason: str = ""
+    details: tuple[ObligationResult, ...] = ()
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one the list of theorems announces."""
+        return self.verdict == self.expected
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON data; ``mutants_killed`` only if mutants were tried."""
+        data = asdict(self)
+        details = data.pop("details")
+        if self.mutants_killed is None:
+            del data["mutants_killed"]
+        data["details"] = details
+        return data
+
+
+@dataclass(frozen=True)
+class ProofReport:
+    """All results of a run, in the order of the list of theorems.
+
+    ``kills`` maps each mutant tried to the theorems it breaks; ``survivors`` are mutants that break none,
+    and ``undecided`` maps mutants to theorems on which neither proof nor counterexample was found.
+    ``interrupted`` tells that the run was ended early: what had not been decided is unknown.
+    """
+
+    theorems: tuple[TheoremResult, ...]
+    seconds: float
+    solver: str
+    kills: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    survivors: tuple[str, ...] = ()
+    undecided: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON data: theorems, seconds, solver, and what became of the mutants if they were tried."""
+        data: dict[str, Any] = {
+            "theorems": [theorem.to_json() for theorem in self.theorems],
+            "seconds": self.seconds,
+            "solver": self.solver,
+        }
+        if self.kills:
+            data["kills"] = {mutant: list(theorems) for mutant, theorems in self.kills.items()}
+            data["survivors"] = list(self.survivors)
+            data["undecided"] = {mutant: list(theorems) for mutant, theorems in self.undecided.items()}
+        if self.interrupted:
+            data["interrupted"] = True
+        return data
