@@ -247,7 +247,8 @@ void rp_chain_verify_table(struct rp_device *device, const struct rp_chain *chai
     if (chain->table_address == 0)
         return;
     sum = sum_of(table_memory(device, chain->table_address), chain->table_bytes);
-    rp_check(device->log, RP_FIND_TABLE_CHANGED, sum == chain->table_sum, chain->table_address, RP_PAIR(chain->table_bytes, chain->head));
+    rp_check(device->log, RP_FIND_TABLE_CHANGED, sum == chain->table_sum, chain->table_address,
+             RP_PAIR(chain->table_bytes, chain->head));
 }
 
 static void sum_table(struct rp_device *device, const struct rp_chain *chain, uint32_t *crc)

@@ -1,4 +1,4 @@
-"""A driver's shared library, looked at without loading it: loading runs its code, so obvious faults come first."""
+"""A driver's shared library, looked at before it is loaded, because loading it runs its code."""
 
 from dataclasses import dataclass
 from pathlib import Path

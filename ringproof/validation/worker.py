@@ -324,19 +324,19 @@ class Worker:
     # Memory. Views are without copying, and stay valid until close.
 
     def desc_view(self) -> memoryview:
-        """The descriptor table's bytes."""
+        """Return the descriptor table's bytes."""
         return self.arena_view(self._shared.desc_address, 16 * self._shared.config.queue_size)
 
     def avail_view(self) -> memoryview:
-        """The available ring's bytes, used_event included."""
+        """Return the available ring's bytes, used_event included."""
         return self.arena_view(self._shared.avail_address, 6 + 2 * self._shared.config.queue_size)
 
     def used_view(self) -> memoryview:
-        """The used ring's bytes, avail_event included."""
+        """Return the used ring's bytes, avail_event included."""
         return self.arena_view(self._shared.used_address, 6 + 8 * self._shared.config.queue_size)
 
     def ring_addresses(self) -> tuple[int, int, int]:
-        """Guest-physical addresses of the three parts."""
+        """Return the guest-physical addresses of the three parts."""
         shared = self._shared
         return shared.desc_address, shared.avail_address, shared.used_address
 
