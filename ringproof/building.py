@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 _TIMEOUT = 300.0  # seconds; a compiler that takes longer has hung
-_STANDARD_FLAGS = ("-std=c11", "-O2", "-g")
+_STANDARD_FLAGS = ("-std=c11", "-O2")
 _CANDIDATES = ("cc", "gcc", "clang")
 _LOCATED_ERROR = re.compile(r"^(?P<where>[^:\s][^:]*:\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)$")
 
@@ -184,19 +184,21 @@ def _build(
     # in a temporary directory) give the same build.
     home = Path(os.path.commonpath([source.parent for source in resolved]))
     names = [str(source.relative_to(home)) for source in resolved]
+    names = [f"./{name}" if name.startswith("-") else name for name in names]
     relative = [_relative(flag, home) for flag in flags]
-    command = (*compiler.command, *_STANDARD_FLAGS, *relative)
+    # Sources come first, so that libraries among the flags serve them.
+    command = (*compiler.command, *names, *_STANDARD_FLAGS, *relative)
 
     key = hashlib.sha256()
-    for part in (compiler.version, *command, *names):
+    for part in (compiler.version, *command):
         key.update(part.encode() + b"\0")
-    preprocessing = (*compiler.command, *_STANDARD_FLAGS, "-fno-working-directory", *relative, "-E", *names)
-    key.update(_checked(preprocessing, home).stdout.encode())
+    # Without -g, which would put the directory's name into what gcc writes; and without warnings (-w), as
+    # clang has some for flags that mean nothing here.
+    key.update(_checked((*command, "-E", "-w"), home).stdout.encode(errors="surrogateescape"))
     kept = cache_directory() / f"{resolved[0].stem}-{key.hexdigest()[:32]}{suffix}"
     if not kept.is_file():
         with _whole(kept) as fresh:
-            prefix_map = f"-ffile-prefix-map={home}=."
-            _checked((*command, prefix_map, "-o", str(fresh), *names), home)
+            _checked((*command, "-g", f"-ffile-prefix-map={home}=.", "-o", str(fresh)), home)
     if output is None:
         return kept
     with _whole(output) as fresh:
@@ -254,7 +256,8 @@ def _process_directory() -> tempfile.TemporaryDirectory[str]:
 def _checked(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     done = _run(command, cwd)
     if done.returncode != 0:
-        raise BuildFailed(_first_error(done), done.stderr)
+        said = done.stderr.encode(errors="surrogateescape").decode(errors="replace")
+        raise BuildFailed(_first_error(said, done.returncode), said)
     return done
 
 
@@ -267,7 +270,7 @@ def _run(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            errors="replace",
+            errors="surrogateescape",  # sources need not be UTF-8, and each byte counts
             timeout=_TIMEOUT,
             check=False,
         )
@@ -277,9 +280,9 @@ def _run(command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         raise CompilerMissing(f"{command[0]} cannot be run: {error.strerror}") from None
 
 
-def _first_error(done: subprocess.CompletedProcess[str]) -> str:
+def _first_error(said: str, status: int) -> str:
     """Return one line: the first located error, else the first line that speaks of one, else any."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     for line in lines:
         match = _LOCATED_ERROR.match(line)
         if match:
@@ -287,4 +290,4 @@ def _first_error(done: subprocess.CompletedProcess[str]) -> str:
     for line in lines:
         if "error" in line or "undefined" in line or "multiple definition" in line:
             return line
-    return lines[0] if lines else f"the compiler failed with status {done.returncode} and said nothing"
+    return lines[0] if lines else f"the compiler failed with status {status} and said nothing"

@@ -1,0 +1,75 @@
+"""Builds and runs the C programs of this directory against a copy of the C implementation."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from ringproof.building import Compiler, build_program, c_sources, find_compiler
+
+HERE = Path(__file__).parent
+PROFILES: dict[str, dict[str, str]] = {"virtio-1.x": {}, "linux-3.11": {"RP_ADAPTER_LINUX_3_11": ""}}
+NOT_RUN = 2  # how a program says that it has no such case, or no driver
+SANITIZERS = ("address", "undefined")
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
+COMPILERS = [find_compiler(name) for name in ("gcc", "clang") if shutil.which(name)] or [find_compiler()]
+
+
+@cache
+def program(
+    name: str,
+    profile: str,
+    *,
+    source: Path | None = None,
+    sanitize: tuple[str, ...] = SANITIZERS,
+    compiler: Compiler | None = None,
+) -> Path:
+    """Return the built program ``name`` (a directory here) over the C implementation in ``source``."""
+    source = source or c_sources()
+    driver = [source / "virtqueue.c", source / "adapter.c"]
+    own = sorted((HERE / name).glob("*.c"))
+    shared = [] if name == "program" else [HERE / "program" / "environment.c"]
+    defines = {"_POSIX_C_SOURCE": "200809L", **PROFILES[profile]}
+    if name == "byte_order":
+        defines["RP_VQ_SWAP"] = "1"
+    extra = [*WARNINGS, *(("-include", str(HERE / "order" / "access_log.h")) if name == "order" else ())]
+    return build_program(
+        [*driver, *own, *shared],
+        include=(source, HERE / "program", HERE / name),
+        defines=defines,
+        sanitize=sanitize,
+        extra_flags=extra,
+        compiler=compiler,
+    )
+
+
+@cache
+def loading_program() -> Path:
+    """Return the main program built without a driver: it loads the library that $DRIVER names."""
+    return build_program(
+        sorted([*(HERE / "program").glob("*.c"), HERE / "loading" / "loader.c"]),
+        include=(c_sources(), HERE / "program"),
+        defines={"_POSIX_C_SOURCE": "200809L"},
+        extra_flags=[*WARNINGS, "-ldl"],
+    )
+
+
+def run(
+    path: Path, *arguments: str, timeout: float = 60.0, driver: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; one that hangs is killed and reported as status 124."""
+    command = [str(path), *arguments]
+    environment = {**os.environ, "DRIVER": str(driver)} if driver else None
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", "did not end")
+
+
+def case_names() -> list[str]:
+    """Return the cases of the main program, as its header names them."""
+    lines = (HERE / "program" / "cases.h").read_text().splitlines()
+    return [line.partition("X(")[2].partition(",")[0] for line in lines if line.startswith("    X(")]
