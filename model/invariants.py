@@ -87,10 +87,13 @@ def _num_free(_: Ring, s: State) -> Flag:
 def _chain_links(ring: Ring, s: State) -> Flag:
     def claim(d: z3.ArithRef) -> Flag:
         h = s.owner(d)
+        below = s.gpos(h) - s.gpos(d)
+        owned = z3.And(s.gpos(d) >= s.free, _in_range(ring, h), s.outstanding(h))
+        inside = z3.And(owned, below >= 0, below < s.length(h))
         linked = z3.And(s.has_next(d), s.next(d) == s.gat(s.gpos(d) - 1))
-        return z3.If(s.gpos(h) - s.gpos(d) == s.length(h) - 1, z3.Not(s.has_next(d)), linked)
+        return z3.Implies(inside, z3.If(below == s.length(h) - 1, z3.Not(s.has_next(d)), linked))
 
-    return ring.size.every(lambda d: z3.Implies(s.gpos(d) >= s.free, claim(d)))
+    return ring.size.every(claim)
 
 
 def _room_above(ring: Ring, s: State) -> Flag:

@@ -181,23 +181,25 @@ def _breaks(ring: type[Ring], *kills: str) -> RingMutant:
 
 
 MUTANTS: dict[str, RingMutant] = {
-    "A1": _breaks(_A1),
-    "A2": _breaks(_A2),
-    "A5": _breaks(_A5),
+    "A1": _breaks(_A1, "free-list-sound", "no-leak-no-double-allocation", "chain-well-formed"),
+    "A2": _breaks(_A2, "free-list-sound", "num-free-exact"),
+    "A5": _breaks(_A5, "num-free-exact", "accelerated-round"),
     "A6": _breaks(_A6, "free-list-sound"),
-    "A7": _breaks(_A7),
+    "A7": _breaks(_A7, "device-reads-outstanding", "bad-ring-never", "token-returned-once"),
     "A13": _breaks(_A13, "chain-well-formed"),
-    "B1": _breaks(_B1),
+    "B1": _breaks(_B1, "indices-faithful", "accelerated-round"),
     "B3": _breaks(_B3, "indices-faithful"),
     "B5": _breaks(_B5, "indices-faithful"),
-    "B6": _breaks(_B6),
+    "B6": _breaks(_B6, "indices-faithful", "accelerated-round"),
     "B10": _breaks(_B10, "avail-slot-not-overwritten"),
     "B11": _breaks(_B11, "forced-kick-sufficient"),
-    "B13": _breaks(_B13),
+    "B13": _breaks(
+        _B13, "device-reads-outstanding", "bad-ring-never", "token-returned-once", "indices-faithful"
+    ),
     "D1": _breaks(_D1, "need-event-exact"),
     "D3": _breaks(_D3, "callbacks-rearmed"),
     "D14": _breaks(_D14, "full-ring-notifies"),
-    "X1": _breaks(_X1),
+    "X1": _breaks(_X1, "forced-kick-sufficient", "accelerated-round"),
     "X2": _breaks(_X2, "token-returned-once"),
     "X3": _breaks(_X3, "num-free-exact"),
     "X4": _breaks(_X4, "no-leak-no-double-allocation"),
