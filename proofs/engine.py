@@ -16,7 +16,7 @@ from .solver import NAME, require_pinned
 from .theorem import Theorem, Verdict
 from .theorems import THEOREMS
 
-DEADLINE = 120.0
+DEADLINE = 300.0
 """Seconds after which a worker counts as stuck; its budget ends it long before."""
 
 
@@ -117,7 +117,7 @@ class _Run:
             seconds=seconds,
             solver=NAME,
             kills=kills,
-            survivors=tuple(mutant for mutant, broken in kills.items() if not broken),
+            survivors=tuple(mutant for mutant in kills if not kills[mutant] and mutant not in undecided),
             undecided=undecided,
             interrupted=interrupted,
         )

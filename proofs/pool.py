@@ -71,7 +71,12 @@ def run(
 def _start(function: Callable[[Task], Result], task: Task) -> _Worker[Task]:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
-    process.start()
+    # A worker must not see an interrupt before it can ignore it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     theirs.close()
     worker = _Worker(process, ours, task, 0.0)
     _give(worker, task)

@@ -69,9 +69,9 @@ class Obligation:
 class Theorem:
     """A claim about the ring: what a driver author reads, and what the solver is asked.
 
-    ``clause`` is a VIRTIO 1.3 section (with the letter of the requirement or ``n`` and the number of
-    the sentence) or a function of Linux 3.11. ``broken_by`` names the mutants that break this
-    theorem and no other.
+    ``clause`` is a VIRTIO 1.3 section, with the letter of the requirement (``2.7.10.1f``) or, where the
+    text has no keyword, ``n`` and a number (``2.7.13/n1``), or it is a function of Linux 3.11.
+    ``broken_by`` names the mutants that break this theorem and no other.
     """
 
     name: str

@@ -17,7 +17,7 @@ _ALL = (
             "ring, any queue_size consecutive indices have different slots, and cutting an index to 16 "
             "bits does not change its slot. All else that is proved of slots rests on these three facts."
         ),
-        clause="VIRTIO 1.3, 2.7/n1",
+        clause="2.7/n1",
         obligations=claims.SLOTS,
         broken_by=("X8",),
     ),
@@ -29,7 +29,7 @@ _ALL = (
             "added and given back in whatever order; free_head and every next field always name a "
             "descriptor."
         ),
-        clause="Linux 3.11, detach_buf",
+        clause="detach_buf",
         owns=("free-head", "next-in-range", "free-links"),
         obligations=(*keeps("free-head", "next-in-range", "free-links"), *claims.FREE_WALK),
         broken_by=("A6",),
@@ -41,7 +41,7 @@ _ALL = (
             "No descriptor is ever in two chains, or free and in a chain (double allocation), and none is "
             "in neither (leak)."
         ),
-        clause="VIRTIO 1.3, 2.7.13/n1",
+        clause="2.7.13/n1",
         owns=(
             "free-in-range",
             "has-position",
@@ -70,7 +70,7 @@ _ALL = (
             "The driver's count of free descriptors is exact after every operation, so a chain is "
             "accepted just when it fits."
         ),
-        clause="Linux 3.11, virtqueue_add",
+        clause="virtqueue_add",
         owns=("num-free",),
         obligations=tuple(keeps("num-free")),
         broken_by=("X3",),
@@ -82,7 +82,7 @@ _ALL = (
             "From the head of every chain in flight, NEXT and next lead through as many descriptors as "
             "the chain has segments, all its own, and NEXT is clear on the last and on no other."
         ),
-        clause="VIRTIO 1.3, 2.7.13.1/n1",
+        clause="2.7.13.1/n1",
         owns=("chain-links",),
         obligations=(*keeps("chain-links"), *claims.CHAIN_WALK),
         broken_by=("A13",),
@@ -94,7 +94,7 @@ _ALL = (
             "A head put into the available ring stays in its slot until the device reads it, since never "
             "more than queue_size chains are in flight."
         ),
-        clause="VIRTIO 1.3, 2.7.13/n2",
+        clause="2.7.13/n2",
         owns=("room-above", "room-below", "room-between", "in-flight-fits", "avail-entries"),
         obligations=(
             *keeps("room-above", "room-below", "room-between", "in-flight-fits", "avail-entries"),
@@ -110,7 +110,7 @@ _ALL = (
             "An id that the device puts into the used ring stays in its slot until the driver takes it: "
             "the device finds a spent slot for each completion, and the driver does not write there."
         ),
-        clause="VIRTIO 1.3, 2.7/n3",
+        clause="2.7/n3",
         owns=("used-entries",),
         obligations=(
             *keeps("used-entries"),
@@ -125,7 +125,7 @@ _ALL = (
             "Whatever the device takes from the available ring is the head of a chain that was added, was "
             "not given back, and is not already with the device."
         ),
-        clause="VIRTIO 1.3, 2.7.6/n2",
+        clause="2.7.6/n2",
         owns=("time", "numbers-are-chains", "chains-are-numbers", "held"),
         obligations=(
             *keeps("time", "numbers-are-chains", "chains-are-numbers", "held"),
@@ -140,7 +140,7 @@ _ALL = (
             "When the driver sees a used element, its id is in range, has a token, and is the head of a "
             "chain the device has completed."
         ),
-        clause="Linux 3.11, virtqueue_get_buf",
+        clause="virtqueue_get_buf",
         obligations=claims.GOOD_ID,
         broken_by=("X7",),
     ),
@@ -151,7 +151,7 @@ _ALL = (
             "get returns the token that was given with the very chain the device completed, forgets it, "
             "and no add overwrites a token in flight."
         ),
-        clause="Linux 3.11, virtqueue_get_buf",
+        clause="virtqueue_get_buf",
         owns=("tokens",),
         obligations=(
             *keeps("tokens"),
@@ -167,7 +167,7 @@ _ALL = (
             "avail_idx, used_idx and last_used_idx are the true counts modulo 2^16, and comparing two of "
             "them for equality answers just as comparing the true counts would."
         ),
-        clause="VIRTIO 1.3, 2.7.13.3/n1",
+        clause="2.7.13.3/n1",
         owns=("indices",),
         obligations=(*keeps("indices"), *claims.INDEX_TESTS),
         broken_by=("B3", "B5"),
@@ -180,7 +180,7 @@ _ALL = (
             "modulo 2^16, and so answers as the true counts would for up to 65535 adds since the last "
             "kick."
         ),
-        clause="VIRTIO 1.3, 2.7.10.1f",
+        clause="2.7.10.1f",
         obligations=claims.NEED_EVENT,
         broken_by=("D1",),
     ),
@@ -192,7 +192,7 @@ _ALL = (
             "operations, so every kick tests the true range of indices; after 65536 adds it would find "
             "none."
         ),
-        clause="Linux 3.11, virtqueue_add",
+        clause="virtqueue_add",
         owns=("adds-since-kick",),
         obligations=(*keeps("adds-since-kick"), *claims.KICK_RANGE),
         broken_by=("B11",),
@@ -204,7 +204,7 @@ _ALL = (
             "With EVENT_IDX, the device is notified just when the event test says so, whatever NO_NOTIFY "
             "holds; without, just when NO_NOTIFY is clear, whatever avail_event holds."
         ),
-        clause="VIRTIO 1.3, 2.7.10.1b and 2.7.10.1e",
+        clause="2.7.10.1e",
         obligations=(claim("the negotiated suppression alone decides", "kick", claims.follows_feature),),
         broken_by=("X9",),
     ),
@@ -215,7 +215,7 @@ _ALL = (
             "After get, while callbacks are enabled, used_event is last_used_idx, so the next completion "
             "interrupts; while they are disabled, used_event is left alone."
         ),
-        clause="Linux 3.11, virtqueue_get_buf",
+        clause="virtqueue_get_buf",
         obligations=(
             claim("used_event is last_used_idx if callbacks are on", "get", claims.rearms_callback),
         ),
@@ -228,7 +228,7 @@ _ALL = (
             "An add is refused only if too few descriptors are free; then the device is notified if the "
             "chain has anything for it to read, and nothing has changed."
         ),
-        clause="Linux 3.11, virtqueue_add",
+        clause="virtqueue_add",
         obligations=(
             claim("refused only for want of descriptors", "refuse", claims.refused_for_want),
             claim("the device is notified", "refuse", claims.notifies_when_full),
@@ -244,7 +244,7 @@ _ALL = (
             "num_added, and moves all three indices on by one. So every index is reached from a fresh "
             "ring, and traces may start there."
         ),
-        clause="Linux 3.11, virtqueue_add and detach_buf",
+        clause="virtqueue_add",
         obligations=claims.ROUND,
         broken_by=("X10",),
     ),

@@ -1,0 +1,133 @@
+"""The engine: verdicts from many processes, the same on every run, and nothing lost on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ringproof.proofs import engine, solver
+from ringproof.proofs.discharge import ObligationResult, Task, TaskResult
+from ringproof.proofs.engine import UnknownTheoremError, prove
+from ringproof.proofs.pool import Failure
+from ringproof.proofs.report import TheoremResult
+
+SOME = ["num-free-exact", "callbacks-rearmed", "need-event-exact"]
+KEYS = {"name", "title", "verdict", "expected", "seconds", "rlimit", "obligations", "vacuous"}
+
+
+def test_json_has_the_documented_keys() -> None:
+    """A report survives JSON, with the keys that other tools read."""
+    heard: list[TheoremResult] = []
+    data = json.loads(json.dumps(prove(SOME, jobs=2, on_result=heard.append).to_json()))
+    assert {"theorems", "seconds", "solver"} <= data.keys()
+    assert data["solver"] == "z3 5.4.0"
+    assert [entry["name"] for entry in data["theorems"]] == [
+        "num-free-exact",
+        "need-event-exact",
+        "callbacks-rearmed",
+    ]
+    for entry in data["theorems"]:
+        assert entry.keys() >= KEYS
+        assert "mutants_killed" not in entry
+        assert (entry["verdict"], entry["expected"], entry["vacuous"]) == ("proved", "proved", False)
+        assert entry["rlimit"] > 0
+        assert entry["seconds"] > 0
+        assert entry["obligations"] == len(entry["details"])
+    assert sorted(result.name for result in heard) == sorted(SOME)
+
+
+def test_resource_counts_do_not_depend_on_the_processes() -> None:
+    """The same theorems cost the same however the tasks fall to one process or two."""
+    one, two = prove(SOME, jobs=1), prove(SOME, jobs=2)
+    assert [result.rlimit for result in one.theorems] == [result.rlimit for result in two.theorems]
+
+
+def test_a_fast_run_says_that_it_did_not_look_for_vacuity() -> None:
+    """Fast verdicts come without a word on the hypotheses, not with a reassuring one."""
+    report = prove(SOME, fast=True, jobs=1)
+    assert [(result.verdict, result.vacuous) for result in report.theorems] == [("proved", None)] * len(SOME)
+
+
+def test_a_starved_run_is_unknown_with_a_reason() -> None:
+    """A budget that is used up is no verdict."""
+    (result,) = prove(["chain-well-formed"], budget=1, fast=True, jobs=1).theorems
+    assert result.verdict == "unknown"
+    assert result.reason
+    assert not result.as_expected
+
+
+@pytest.mark.slow
+def test_kill_names_the_mutants_of_each_theorem() -> None:
+    """With mutants tried, each theorem lists those it kills and the report the whole table."""
+    report = prove(["callbacks-rearmed", "need-event-exact"], kill=True, jobs=2)
+    assert report.undecided == {}
+    assert {result.name: result.mutants_killed for result in report.theorems} == {
+        "callbacks-rearmed": ("D3",),
+        "need-event-exact": ("D1",),
+    }
+    assert report.kills["D1"] == ("need-event-exact",)
+    assert "A6" in report.survivors
+    assert report.to_json()["kills"]["D3"] == ["callbacks-rearmed"]
+
+
+def test_a_lost_task_is_unknown_and_no_other_theorem_is() -> None:
+    """The theorem whose worker died is unknown with the reason; the rest keep their verdicts."""
+    theorems = engine._named(["callbacks-rearmed", "kick-follows-feature"])
+    run = engine._Run(theorems, (), None, None)
+    run.take(Task("callbacks-rearmed", "get"), Failure("the worker process died (exit code -9)"))
+    label = theorems[0].obligations[0].label
+    entry = ObligationResult(label, "proved", 0.1, 10)
+    run.take(
+        Task("kick-follows-feature", "kick"),
+        TaskResult(Task("kick-follows-feature", "kick"), (entry,), False),
+    )
+    kick, callbacks = run.report(1.0, interrupted=False).theorems
+    assert kick.verdict == "proved"
+    assert callbacks.verdict == "unknown"
+    assert "died (exit code -9)" in callbacks.reason
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """A theorem that does not exist is an error that names it."""
+    with pytest.raises(UnknownTheoremError, match="no-such-thing"):
+        prove(["no-such-thing"])
+
+
+def test_another_solver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verdicts of a Z3 that is not the pinned one are not given at all."""
+    monkeypatch.setattr(solver, "PINNED", "4.8.5")
+    with pytest.raises(solver.SolverMismatch, match=r"needs z3-solver 4\.8\.5\.0"):
+        prove(SOME)
+
+
+@pytest.mark.slow
+def test_an_interrupt_keeps_what_was_decided(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a long run ends all processes, prints no traceback, and gives a report."""
+    script = tmp_path / "long.py"
+    script.write_text(
+        "from ringproof.proofs.engine import prove\n"
+        "if __name__ == '__main__':\n"
+        "    report = prove(kill=True, jobs=1, on_result=lambda result: print(result.name, flush=True))\n"
+        "    print('interrupted', report.interrupted, len(report.theorems), flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline().strip()
+    os.killpg(process.pid, signal.SIGINT)
+    started = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - started < 15
+    assert first == "slot-injective"
+    assert out.splitlines()[-1] == "interrupted True 17"
+    assert err == ""
+    assert process.returncode == 0

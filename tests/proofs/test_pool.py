@@ -1,0 +1,53 @@
+"""Worker processes: every task gets an outcome, whatever becomes of the worker."""
+
+import multiprocessing
+import operator
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ringproof.proofs.pool import Failure, run
+
+Job = Callable[[], object]
+
+
+def _outcomes(tasks: list[Job], jobs: int = 2, deadline: float = 60.0) -> dict[Job, object]:
+    return dict(run(operator.call, tasks, jobs, deadline))
+
+
+def test_a_dead_worker_costs_its_task_alone() -> None:
+    """A worker that exits in the middle leaves a reason behind, and all other tasks are done."""
+    fatal: Job = partial(os._exit, 7)
+    good: list[Job] = [partial(abs, -number) for number in range(6)]
+    outcomes = _outcomes([good[0], fatal, *good[1:]])
+    assert [outcomes[job] for job in good] == list(range(6))
+    failure = outcomes[fatal]
+    assert isinstance(failure, Failure)
+    assert "died (exit code 7)" in failure.reason
+
+
+def test_a_raising_task_is_a_failure_with_its_message() -> None:
+    """An exception in a worker reaches the caller as a reason, not as a traceback."""
+    broken: Job = partial(int, "seven")
+    failure = _outcomes([broken], jobs=1)[broken]
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("ValueError: ")
+
+
+def test_a_stuck_worker_is_given_up() -> None:
+    """A task beyond its deadline fails, its worker is ended, and the next task is still done."""
+    stuck: Job = partial(time.sleep, 60)
+    good: Job = partial(abs, -3)
+    outcomes = _outcomes([stuck, good], jobs=1, deadline=3.0)
+    assert isinstance(outcomes[stuck], Failure)
+    assert outcomes[good] == 3
+
+
+def test_leaving_early_ends_all_workers() -> None:
+    """No process outlives an iteration that its caller gave up."""
+    before = set(multiprocessing.active_children())
+    outcomes = run(operator.call, [partial(abs, -1), partial(time.sleep, 60)], 2, 60.0)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]  # a generator, whatever its annotation
+    assert set(multiprocessing.active_children()) <= before

@@ -1,0 +1,159 @@
+"""The list of theorems: each proved, for its own reasons, and with hypotheses that can hold."""
+
+import dataclasses
+
+import pytest
+import z3
+from ringproof.model.invariants import INVARIANTS
+from ringproof.model.ring import Ring, Step
+from ringproof.model.size import EverySize, OneSize
+from ringproof.proofs.discharge import Task, discharge, examine
+from ringproof.proofs.engine import judge
+from ringproof.proofs.hints import HINTS
+from ringproof.proofs.mutants.catalog import CATALOG
+from ringproof.proofs.mutants.ring import MUTANTS
+from ringproof.proofs.solver import refute
+from ringproof.proofs.theorem import Obligation, Query, Stage, claim, keeps, lemma
+from ringproof.proofs.theorems import THEOREMS
+
+BUDGET = 4_000_000
+
+
+def test_each_invariant_has_one_owner() -> None:
+    """Every invariant that the proofs assume is proved, by one theorem."""
+    owned = [name for theorem in THEOREMS.values() for name in theorem.owns]
+    assert sorted(owned) == sorted(INVARIANTS)
+    for theorem in THEOREMS.values():
+        kept = {obligation.label for obligation in keeps(*theorem.owns)}
+        assert kept <= {obligation.label for obligation in theorem.obligations}
+
+
+def test_labels_name_one_obligation() -> None:
+    """Hints and reports find an obligation by its label alone."""
+    labels = [(theorem.name, entry.label) for theorem in THEOREMS.values() for entry in theorem.obligations]
+    assert len(labels) == len(set(labels))
+    assert set(HINTS) <= {label for _, label in labels}
+
+
+def test_every_theorem_explains_itself() -> None:
+    """Name, title, statement and clause are there to be read, and the mutants named exist."""
+    for theorem in THEOREMS.values():
+        assert theorem.title[0].isupper() or theorem.title.startswith(("num_free", "16-bit"))
+        assert theorem.statement.endswith(".")
+        assert theorem.clause
+        assert theorem.broken_by
+        assert set(theorem.broken_by) <= set(CATALOG)
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_each_theorem_is_proved(name: str) -> None:
+    """Every obligation of every theorem goes through for all queue sizes, and none is vacuous."""
+    theorem = THEOREMS[name]
+    results = [discharge(Task(name, group)) for group in theorem.groups]
+    verdicts = {entry.label: entry.verdict for result in results for entry in result.obligations}
+    assert verdicts == {obligation.label: "proved" for obligation in theorem.obligations}
+    assert [result.vacuous for result in results] == [False] * len(results)
+
+
+def test_a_contradictory_hypothesis_is_vacuous_and_not_proved() -> None:
+    """A claim that holds only because its case can't arise is not called proved."""
+
+    def impossible(_: Stage, step: Step) -> tuple[z3.BoolRef, z3.BoolRef]:
+        return step.before.num_free < 0, z3.BoolVal(False)
+
+    result = examine(Task("none", "kick"), [claim("absurd", "kick", impossible)])
+    assert result.obligations[0].verdict == "proved"
+    assert result.vacuous is True
+    assert judge(result.obligations, result.vacuous)[0] == "unknown"
+
+
+def test_a_contradictory_lemma_is_vacuous() -> None:
+    """The same for a lemma, whose hypotheses are looked at as they are."""
+    x = z3.Int("x")
+    absurd = lemma("absurd", lambda _: Query({"low": x < 0, "high": x > 0}, x == 5))
+    assert examine(Task("none", "absurd"), [absurd]).vacuous is True
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_a_starved_solver_never_proves(name: str) -> None:
+    """With next to no budget nothing that needs search is proved or refuted: the verdict is unknown."""
+    theorem = THEOREMS[name]
+    results = [discharge(Task(name, group, witness=False, budget=1)) for group in theorem.groups]
+    details = [entry for result in results for entry in result.obligations]
+    assert {entry.verdict for entry in details} <= {"unknown", "proved"}
+    verdict, reason = judge(details, None)
+    assert (verdict, bool(reason)) == ("unknown", True)
+
+
+def test_a_false_claim_is_refuted_with_a_ring() -> None:
+    """What does not hold comes back with a concrete ring: states by field, values by name."""
+    wrong = claim("the ring is never full", "add", lambda _, step: step.after.num_free > 0)
+    entry = examine(Task("none", "add"), [wrong]).obligations[0]
+    assert entry.verdict == "refuted"
+    shown = entry.counterexample
+    assert shown is not None
+    assert shown["after"]["num_free"] == 0
+    assert shown["before"]["num_free"] == shown["segments"] <= shown["queue_size"]
+    assert sorted(shown["before"]["gat"]) == list(range(shown["queue_size"]))
+
+
+class _AnySize(EverySize):
+    """A queue size that need not be a power of two: it need not divide 2^16."""
+
+    def facts(self, numbers: tuple[z3.ArithRef, ...]) -> dict[str, z3.BoolRef]:
+        """Leave out that a slot survives the cut to 16 bits."""
+        return {name: fact for name, fact in super().facts(numbers).items() if name != "slot-of-index"}
+
+
+def _labelled(theorem: str, label: str) -> Obligation:
+    return next(entry for entry in THEOREMS[theorem].obligations if entry.label == label)
+
+
+@pytest.mark.parametrize(
+    ("theorem", "label"),
+    [
+        ("avail-slot-not-overwritten", "add: the slot written is not still to be read"),
+        ("used-slot-not-overwritten", "complete: the slot written is not still to be read"),
+        ("avail-slot-not-overwritten", f"add: {INVARIANTS['avail-entries'].words}"),
+        ("used-slot-not-overwritten", f"complete: {INVARIANTS['used-entries'].words}"),
+    ],
+)
+def test_slots_need_a_power_of_two(theorem: str, label: str) -> None:
+    """Without that fact the proof stops, and a ring of three slots overwrites an entry at the wrap."""
+    obligation = _labelled(theorem, label)
+    assert refute(obligation.build(Stage(Ring(EverySize()))), BUDGET).result == "unsat"
+    assert refute(obligation.build(Stage(Ring(_AnySize()))), 1_000_000).result != "unsat"
+    assert refute(obligation.build(Stage(Ring(OneSize(3)))), BUDGET).result == "sat"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_each_mutant_breaks_just_the_theorems_it_should(mutant: str) -> None:
+    """The kill table is exact: every theorem named falls with a ring to show, and every other stands."""
+    broken = set()
+    for theorem in THEOREMS.values():
+        results = [discharge(Task(theorem.name, group, mutant)) for group in theorem.groups]
+        verdicts = {entry.verdict for result in results for entry in result.obligations}
+        assert "unknown" not in verdicts, theorem.name
+        if "refuted" in verdicts:
+            broken.add(theorem.name)
+    assert broken == MUTANTS[mutant].kills
+
+
+def test_every_theorem_has_a_mutant_of_its_own() -> None:
+    """For each theorem, the mutants it names break it and nothing else; no mutant breaks nothing."""
+    for theorem in THEOREMS.values():
+        for mutant in theorem.broken_by:
+            assert MUTANTS[mutant].kills == {theorem.name}
+    assert set(MUTANTS) == set(CATALOG)
+    assert all(mutant.kills for mutant in MUTANTS.values())
+
+
+def test_a_refutation_of_a_mutant_is_an_induction_step() -> None:
+    """The ring shown for a mutant satisfies what the driver assumed before, and breaks it after."""
+    result = discharge(Task("num-free-exact", "add", "A5"))
+    shown = result.obligations[-1].counterexample
+    assert shown is not None
+    assert shown["before"]["num_free"] == shown["before"]["free"]
+    assert shown["after"]["num_free"] == shown["after"]["free"] - 1
+    assert dataclasses.asdict(result)["task"]["mutant"] == "A5"
