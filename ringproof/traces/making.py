@@ -1,0 +1,74 @@
+"""A mutant's trace from end to end: searched on the model, replayed on the reference, written down."""
+
+from dataclasses import replace
+
+from ..proofs.mutants.catalog import CATALOG
+from ..proofs.search import Counterexample, Found, NotFound, Unknown, find_trace
+from ..proofs.search.deepening import DEFAULT_BUDGET
+from ..proofs.search.portfolio import DEFAULT_DEPTH
+from .conversion import disagreements, model_states, operations, queue_config
+from .document import TraceDocument
+from .replay import replay_document, run_reference
+
+
+class NoTrace(Exception):  # noqa: N818 - a verdict, not an error of this program
+    """The search found no counterexample: ``result`` says whether there is none or whether it gave up."""
+
+    def __init__(self, mutant: str, result: NotFound | Unknown) -> None:
+        if isinstance(result, Unknown):
+            message = f"the search for a trace of {mutant} gave up: {result.reason}"
+        else:
+            message = f"no run of up to {result.depth} operations shows {mutant}"
+        super().__init__(message)
+        self.result = result
+
+
+def document_of(trace: Counterexample) -> TraceDocument:
+    """A counterexample replayed and written down.
+
+    The states are those of the run it accuses; ``replayed`` is true only if that run broke the same part of
+    the same property at the last operation, the unmutated reference broke nothing, and model and run agree
+    on every variable of every state.
+    """
+    ops, config = operations(trace), queue_config(trace)
+    title = CATALOG[trace.mutant].title if trace.mutant is not None else "no mutant"
+    draft = TraceDocument(
+        kind="search",
+        mutant=trace.mutant,
+        property=trace.property,
+        violated=trace.sentence,
+        replayed=False,
+        config=config,
+        operations=ops,
+        states=(),
+        description=f"{trace.mutant or 'model'}: {title}",
+        extra={"conjunct": trace.conjunct},
+    )
+    if trace.mutant is None:
+        return replace(draft, states=run_reference(config, ops).states)
+    outcome = replay_document(draft)
+    assert outcome.accused is not None, "a document with a mutant accuses a run"
+    states = outcome.accused.states
+    apart = [
+        f"state {number}: {difference}"
+        for number, (model, state) in enumerate(zip(model_states(trace), states, strict=False))
+        for difference in disagreements(model, state.values)
+    ]
+    found = outcome.accused.first_of(trace.property, trace.conjunct)
+    if not outcome.confirmed or found is None or apart:
+        reason = outcome.reason if not outcome.confirmed else "; ".join(apart)
+        draft = replace(draft, extra={**draft.extra, "not_replayed": reason})
+        return replace(draft, states=states, operations=ops[: len(states) - 1])
+    return replace(draft, states=states, violated=found[1].sentence, replayed=True)
+
+
+def make_trace(mutant: str, *, depth: int = DEFAULT_DEPTH, budget: int = DEFAULT_BUDGET) -> TraceDocument:
+    """The shortest trace that shows a mutant of the catalog.
+
+    Raises KeyError for an id the catalog does not have, LookupError for one that is not seeded into the
+    unrolled model, NoTrace when the search ends without one, PatchError when the reference cannot carry it.
+    """
+    result = find_trace(mutant, depth=depth, budget=budget)
+    if not isinstance(result, Found):
+        raise NoTrace(mutant, result)
+    return document_of(result.trace)

@@ -1,0 +1,180 @@
+"""What must hold on a concrete run: the properties by their slugs, evaluated on a reference and its device.
+
+Written on bytes and Python objects, apart from the formulas of the bounded search; names of properties and
+of their parts are the same, so that the two can be compared. What a single call did wrong the ledger says;
+here is what must hold of every state between operations.
+"""
+
+from collections.abc import Callable, Iterator
+
+from ..impl.harness.operations import Op, Result
+from ..impl.harness.reference_runner import ReferenceRunner, Violation
+from .ledger import U16, Breach, Chain, Ledger
+
+_NEXT = 1
+_INDIRECT = 4
+FORCED_KICK_BEFORE = U16 - 1
+"""How many chains may be published without a kick between two operations."""
+
+
+class Watched:
+    """A runner whose operations are checked one by one; create it before the first operation."""
+
+    def __init__(self, runner: ReferenceRunner) -> None:
+        self.runner = runner
+        self._ledger = Ledger(runner)
+        self._ended = False
+
+    def step(self, op: Op) -> tuple[Result | None, list[Breach]]:
+        """Run one operation; its result, None if a violation cut it short, and every property it broke.
+
+        After DETACH_UNUSED, which takes chains back that the device still has, nothing is checked any more.
+        Raises OperationError for an operation that cannot be asked.
+        """
+        result: Result | None = None
+        found: list[Breach] = []
+        try:
+            result = self.runner.step(op)
+        except Violation as violation:
+            found.append(Breach(violation.property, "", violation.detail))
+        self._ended = self._ended or op.code == 10
+        if self._ended:
+            self._ledger.breaches.clear()
+            return result, []
+        found = [*self._ledger.breaches, *state_breaches(self._ledger), *found]
+        self._ledger.breaches.clear()
+        return result, found
+
+
+def state_breaches(ledger: Ledger) -> list[Breach]:
+    """Every part of a property that does not hold of the state between two operations."""
+    return [
+        Breach(slug, part, sentence)
+        for slug, part, check in _STATE_CHECKS
+        for sentence in check(ledger)
+    ]
+
+
+def _chains_read_back(ledger: Ledger) -> Iterator[str]:
+    desc = ledger.runner.queue.desc
+    size = ledger.runner.config.queue_size
+    for chain in ledger.chains.values():
+        read = [chain.head]
+        if desc.flags[chain.head] & _INDIRECT:
+            continue
+        while desc.flags[read[-1]] & _NEXT and len(read) <= size:
+            read.append(desc.next[read[-1]])
+            if read[-1] >= size:
+                break
+        if tuple(read) != chain.descriptors:
+            more = " and goes on" if len(read) > size else ""
+            yield (
+                f"the chain of head {chain.head} was given descriptors {_list(chain.descriptors)}, "
+                f"but following NEXT from it reads {' -> '.join(str(d) for d in read[:size])}{more}"
+            )
+
+
+def _free_list(ledger: Ledger) -> list[int]:
+    """As many descriptors from free_head on as num_free says, at most one more than there are."""
+    queue, size = ledger.runner.queue, ledger.runner.config.queue_size
+    here, walk = queue.free_head, []
+    for _ in range(min(max(queue.num_free, 0), size + 1)):
+        walk.append(here)
+        if here >= size:
+            break
+        here = queue.desc.next[here]
+    return walk
+
+
+def _counts_free(ledger: Ledger) -> Iterator[str]:
+    free, num_free = ledger.free(), ledger.runner.queue.num_free
+    if num_free != len(free):
+        yield f"num_free is {num_free}, but the descriptors in no chain are {len(free)}: {_list(free)}"
+
+
+def _holds_only_free(ledger: Ledger) -> Iterator[str]:
+    walk, size = _free_list(ledger), ledger.runner.config.queue_size
+    if any(number in ledger.owner or number >= size for number in walk):
+        yield (
+            f"the free list of {ledger.runner.queue.num_free} reads {_list(walk)}, "
+            f"but the descriptors in no chain are {_list(ledger.free())}"
+        )
+
+
+def _no_cycle(ledger: Ledger) -> Iterator[str]:
+    walk = _free_list(ledger)
+    if len(set(walk)) != len(walk):
+        yield f"the free list of {ledger.runner.queue.num_free} comes back on itself: {_list(walk)}"
+
+
+def _none_lost(ledger: Ledger) -> Iterator[str]:
+    walk = set(_free_list(ledger))
+    lost = [number for number in ledger.free() if number not in walk]
+    if lost:
+        which = f"descriptors {_list(lost)} are" if len(lost) > 1 else f"descriptor {lost[0]} is"
+        yield f"{which} in no chain and not on the free list"
+
+
+def _in_place(ring: str, entries: list[int], start: int, chains: list[Chain]) -> Iterator[str]:
+    for place, chain in enumerate(chains[: len(entries)]):
+        slot = (start + place) & (len(entries) - 1)
+        if entries[slot] != chain.head:
+            yield (
+                f"slot {slot} of the {ring} ring should hold head {chain.head}, which nobody has taken yet, "
+                f"but holds {entries[slot]}"
+            )
+
+
+def _unread_in_place(ledger: Ledger) -> Iterator[str]:
+    runner = ledger.runner
+    ring = list(runner.queue.avail.ring[: runner.config.queue_size]) if ledger.unread else []
+    return _in_place("available", ring, runner.device.next_avail, ledger.unread)
+
+
+def _untaken_in_place(ledger: Ledger) -> Iterator[str]:
+    runner = ledger.runner
+    ring = list(runner.queue.used.id[: runner.config.queue_size]) if ledger.untaken else []
+    return _in_place("used", ring, ledger.returned, ledger.untaken)
+
+
+def _avail_idx(ledger: Ledger) -> Iterator[str]:
+    if ledger.runner.queue.avail.idx != ledger.published:
+        yield f"avail_idx is {ledger.runner.queue.avail.idx} after {ledger.published} published chains (modulo 65536)"
+
+
+def _used_idx(ledger: Ledger) -> Iterator[str]:
+    if ledger.runner.queue.used.idx != ledger.completed:
+        yield f"used_idx is {ledger.runner.queue.used.idx} after {ledger.completed} completed chains (modulo 65536)"
+
+
+def _last_used_idx(ledger: Ledger) -> Iterator[str]:
+    last_used_idx = ledger.runner.queue.last_used_idx
+    if last_used_idx != ledger.returned:
+        yield f"last_used_idx is {last_used_idx} after {ledger.returned} returned chains (modulo 65536)"
+
+
+def _kick_before_wrap(ledger: Ledger) -> Iterator[str]:
+    if ledger.unkicked > FORCED_KICK_BEFORE:
+        yield (
+            f"{ledger.unkicked} chains were published since the last kick and num_added is "
+            f"{ledger.runner.queue.num_added}: at 65536 it wraps to 0, and a kick that is asked for is lost"
+        )
+
+
+_STATE_CHECKS: tuple[tuple[str, str, Callable[[Ledger], Iterator[str]]], ...] = (
+    ("chain-well-formed", "reads-back", _chains_read_back),
+    ("num-free-exact", "counts-free", _counts_free),
+    ("free-list-sound", "holds-only-free", _holds_only_free),
+    ("free-list-sound", "no-cycle", _no_cycle),
+    ("no-leak-no-double-allocation", "none-lost", _none_lost),
+    ("avail-slot-not-overwritten", "unread-in-place", _unread_in_place),
+    ("used-slot-not-overwritten", "untaken-in-place", _untaken_in_place),
+    ("indices-faithful", "avail_idx", _avail_idx),
+    ("indices-faithful", "used_idx", _used_idx),
+    ("indices-faithful", "last_used_idx", _last_used_idx),
+    ("forced-kick-sufficient", "num_added-cannot-wrap", _kick_before_wrap),
+)
+
+
+def _list(numbers: list[int] | tuple[int, ...]) -> str:
+    return ", ".join(str(number) for number in numbers) or "none"

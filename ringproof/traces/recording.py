@@ -1,0 +1,58 @@
+"""Writing down a failed validation: the operations run again on the reference, the driver's results beside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..impl.harness.operations import Op, Result
+from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner, Violation
+from .document import TraceDocument
+from .variables import initial_state, result_fields, state_after
+
+
+def record(
+    config: QueueConfig,
+    ops: Sequence[Op],
+    *,
+    property: str,
+    violated: str,
+    driver: str,
+    results: Sequence[Result] | None = None,
+    expected: Sequence[Result] | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> TraceDocument:
+    """A document of what a driver did wrong in ``ops``, all of them since creation.
+
+    The states are the reference's, which runs ``ops`` again. ``results`` are what the driver gave back, as
+    many as there are (a driver that crashed gave fewer); each state shows them as ``observed`` beside the
+    reference's as ``expected``, which are taken from ``expected`` or else from the run. ``meta`` joins the
+    document's further entries. Raises OperationError for operations that cannot be asked.
+    """
+    runner = ReferenceRunner(config)
+    nothing: dict[str, Any] = {"expected": {}, "observed": {}}
+    states = [initial_state(runner, nothing)]
+    for number, op in enumerate(ops):
+        result: Result | None = None
+        try:
+            result = runner.step(op)
+        except Violation:
+            # The device refuses what an ABI misuse led to; the state so far is what there is to show.
+            result = None
+        wanted = expected[number] if expected is not None and number < len(expected) else result
+        seen = results[number] if results is not None and number < len(results) else None
+        beside = {
+            "expected": result_fields(wanted, detailed=True),
+            "observed": result_fields(seen, detailed=True),
+        }
+        states.append(state_after(op, runner, result, beside))
+    return TraceDocument(
+        kind="validate",
+        mutant=None,
+        property=property,
+        violated=violated,
+        replayed=False,
+        config=config,
+        operations=tuple(ops),
+        states=tuple(states),
+        description=f"{driver}: {property}",
+        extra={"driver": driver, **(meta or {})},
+    )
