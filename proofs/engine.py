@@ -12,9 +12,11 @@ from . import pool
 from .discharge import BUDGET, ObligationResult, Task, TaskResult, discharge
 from .mutants.ring import MUTANTS
 from .report import ProofReport, TheoremResult
-from .solver import NAME, require_pinned
+from .solver import NAME, SolverMismatch, require_pinned
 from .theorem import Theorem, Verdict
 from .theorems import THEOREMS
+
+__all__ = ["SolverMismatch", "UnknownTheoremError", "judge", "prove"]
 
 DEADLINE = 300.0
 """Seconds after which a worker counts as stuck; its budget ends it long before."""
@@ -117,10 +119,16 @@ class _Run:
             seconds=seconds,
             solver=NAME,
             kills=kills,
-            survivors=tuple(mutant for mutant in kills if not kills[mutant] and mutant not in undecided),
+            survivors=tuple(mutant for mutant in kills if self._survives(mutant)),
             undecided=undecided,
             interrupted=interrupted,
         )
+
+    def _survives(self, mutant: str) -> bool:
+        """Tell whether a mutant that should break one of the theorems at hand breaks none of them."""
+        due = [each for each in self._theorems if each.name in MUTANTS[mutant].kills]
+        fates = [self._fate(mutant, each) for each in due]
+        return bool(due) and all(fate == "proved" for fate in fates)
 
     def _complete(self, mutant: str | None, theorem: Theorem) -> bool:
         return len(self._outcomes[mutant, theorem.name]) == len(theorem.groups)

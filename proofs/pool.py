@@ -1,19 +1,25 @@
 """Worker processes that may die: each task yields a result or the reason why there is none."""
 
-import multiprocessing
-import signal
+import contextlib
+import json
+import socket
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_SPAWN = multiprocessing.get_context("spawn")
+# A fresh interpreter that finds the same modules, and does not run the caller's main program again.
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    f"from {__name__} import serve; serve(int(sys.argv[2]))"
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Failure:
 
 @dataclass
 class _Worker(Generic[Task]):
-    process: SpawnProcess
+    process: subprocess.Popen[bytes]
     connection: Connection
     task: Task
     started: float
@@ -69,26 +75,27 @@ def run(
 
 
 def _start(function: Callable[[Task], Result], task: Task) -> _Worker[Task]:
-    ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
-    # A worker must not see an interrupt before it can ignore it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    theirs.close()
-    worker = _Worker(process, ours, task, 0.0)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        descriptor = theirs.fileno()
+        # In a session of its own the worker is out of reach of Ctrl-C, which is for the parent to handle.
+        process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(descriptor)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            start_new_session=True,
+        )
+    worker = _Worker(process, Connection(ours.detach()), task, 0.0)
+    with contextlib.suppress(OSError):  # The worker has died: reading from it will say so.
+        worker.connection.send(function)
     _give(worker, task)
     return worker
 
 
 def _give(worker: _Worker[Task], task: Task) -> None:
     worker.task, worker.started = task, time.monotonic()
-    try:
+    with contextlib.suppress(OSError):
         worker.connection.send(task)
-    except OSError:
-        return  # The worker has died: reading from it will say so.
 
 
 def _outcome(worker: _Worker[Task], ready: bool, deadline: float) -> tuple[Result | Failure, bool] | None:
@@ -97,8 +104,7 @@ def _outcome(worker: _Worker[Task], ready: bool, deadline: float) -> tuple[Resul
         try:
             outcome: Result | Failure = worker.connection.recv()
         except (EOFError, OSError):
-            worker.process.join(timeout=5)
-            return Failure(f"the worker process died (exit code {worker.process.exitcode})"), False
+            return Failure(f"the worker process died (exit code {_wait(worker.process)})"), False
         return outcome, True
     if time.monotonic() - worker.started > deadline:
         return Failure(f"the worker process gave no answer within {deadline:.0f} s"), False
@@ -108,22 +114,27 @@ def _outcome(worker: _Worker[Task], ready: bool, deadline: float) -> tuple[Resul
 def _end(worker: _Worker[Task]) -> None:
     worker.connection.close()
     worker.process.terminate()
-    worker.process.join(timeout=5)
-    if worker.process.is_alive():
-        worker.process.kill()
-        worker.process.join()
+    _wait(worker.process)
 
 
-def _serve(connection: Connection, function: Callable[[Task], Result]) -> None:
-    """Answer tasks until the other end closes; the parent alone handles an interrupt."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        try:
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a process that should be ending, and see to it that it does."""
+    try:
+        return process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def serve(descriptor: int) -> None:
+    """Answer tasks, in a worker process, until the other end of the socket closes."""
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError, OSError):  # The parent has gone, and nobody waits for an answer.
+        function: Callable[[object], object] = connection.recv()
+        while True:
             task = connection.recv()
-        except EOFError:
-            return
-        try:
-            outcome: Result | Failure = function(task)
-        except Exception as error:  # whatever went wrong, the parent must learn of it
-            outcome = Failure(f"{type(error).__name__}: {error}")
-        connection.send(outcome)
+            try:
+                outcome = function(task)
+            except Exception as error:
+                outcome = Failure(f"{type(error).__name__}: {error}")
+            connection.send(outcome)

@@ -49,8 +49,9 @@ class TheoremResult:
 class ProofReport:
     """All results of a run, in the order of the list of theorems.
 
-    ``kills`` maps each mutant tried to the theorems it breaks; ``survivors`` are mutants that break none,
-    and ``undecided`` maps mutants to theorems on which neither proof nor counterexample was found.
+    ``kills`` maps each mutant tried to the theorems it breaks; ``survivors`` are the mutants that should
+    break one of these theorems and break none, and ``undecided`` maps mutants to theorems on which
+    neither proof nor counterexample was found.
     ``interrupted`` tells that the run was ended early: what had not been decided is unknown.
     """
 
