@@ -4,7 +4,7 @@
  * on a pipe. The file begins with struct rp_shared; operations, results and the arena lie at the offsets it
  * names. Because the arena is shared, the tool can read the ring at any time, also after a crash.
  *
- * The numbers here are mirrored in operations.py and in the validation package's verdicts.py and worker.py;
+ * The numbers here are mirrored in operations.py and in the validation package's verdicts.py and shared.py;
  * a test compares them.
  */
 #ifndef RINGPROOF_PROTOCOL_H

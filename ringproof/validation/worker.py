@@ -4,8 +4,6 @@ The other side is ``impl/harness/worker.c``; the memory between them is laid out
 """
 
 import contextlib
-import ctypes
-import mmap
 import os
 import select
 import signal
@@ -15,73 +13,30 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 from ..building import build_program, c_sources
-from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT, Code
+from ..impl.harness.operations import OP, RESULT, Code
 from .library import LibraryError, inspect_library
+from .shared import OP_CAPACITY, Finding, SharedMemory
 
-OP_CAPACITY = 1 << 16
-"""Operations per command; longer runs are cut."""
-FINDING_COUNT = 64
-_MAGIC = 0x5250_4D45
-_VERSION = 1
-_PAGE = 4096
+__all__ = [
+    "ConfigLike",
+    "Crash",
+    "DriverStopped",
+    "Finding",
+    "Hang",
+    "Worker",
+    "WorkerError",
+    "worker_program",
+]
+
 _LAYOUTS = {"legacy": 0, "modern": 1}
-_DEVICE_CODES = frozenset({Code.READ, Code.COMPLETE, Code.SET_FLAGS, Code.SET_AVAIL_EVENT})
-_COMMANDS = {ord("L"): "loading", ord("C"): "create", ord("R"): "operation", ord("D"): "destroy"}
-
-
-class _Config(ctypes.LittleEndianStructure):
-    _fields_ = [
-        ("features", ctypes.c_uint64),
-        ("queue_size", ctypes.c_uint32),
-        ("queue_index", ctypes.c_uint16),
-        ("layout", ctypes.c_uint16),
-        ("has_callback", ctypes.c_uint32),
-        ("stop_on_finding", ctypes.c_uint32),
-    ]
-
-
-class _Found(ctypes.LittleEndianStructure):
-    _fields_ = [
-        ("checked", ctypes.c_uint32),
-        ("count", ctypes.c_uint32),
-        ("first_op", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("a", ctypes.c_uint64),
-        ("b", ctypes.c_uint64),
-    ]
-
-
-class _Shared(ctypes.LittleEndianStructure):
-    _fields_ = [
-        ("magic", ctypes.c_uint32),
-        ("version", ctypes.c_uint32),
-        ("op_offset", ctypes.c_uint64),
-        ("result_offset", ctypes.c_uint64),
-        ("arena_offset", ctypes.c_uint64),
-        ("op_capacity", ctypes.c_uint32),
-        ("op_count", ctypes.c_uint32),
-        ("op_current", ctypes.c_uint32),
-        ("command", ctypes.c_uint32),
-        ("total_ops", ctypes.c_uint64),
-        ("config", _Config),
-        ("driver_features", ctypes.c_uint64),
-        ("driver_traits", ctypes.c_uint32),
-        ("driver_has", ctypes.c_uint32),
-        ("driver_name", ctypes.c_char * 64),
-        ("desc_address", ctypes.c_uint64),
-        ("avail_address", ctypes.c_uint64),
-        ("used_address", ctypes.c_uint64),
-        ("fault_address", ctypes.c_uint64),
-        ("message", ctypes.c_char * 256),
-        ("found", _Found * FINDING_COUNT),
-    ]
+_COMMANDS = {ord("L"): "load", ord("C"): "create", ord("R"): "operation", ord("D"): "destroy"}
 
 
 class ConfigLike(Protocol):
-    """A queue to create: what :class:`ringproof.impl.harness.reference_runner.QueueConfig` has."""
+    """A queue to create: what ``QueueConfig`` of the reference's runner has."""
 
     @property
     def queue_size(self) -> int:
@@ -104,21 +59,6 @@ class ConfigLike(Protocol):
         """What a kick must name, 0 to 65535."""
 
 
-class Finding(NamedTuple):
-    """A check that was made ``checked`` times and failed ``count`` times since create.
-
-    ``first_op`` is the operation of the first failure, counted from create (ROUNDS is one operation), and
-    ``a`` and ``b`` are its numbers; :mod:`.verdicts` says what they mean.
-    """
-
-    code: int
-    checked: int
-    count: int
-    first_op: int
-    a: int
-    b: int
-
-
 class WorkerError(Exception):
     """The worker could not do what it was told, through no fault of the driver; one line says why."""
 
@@ -126,16 +66,16 @@ class WorkerError(Exception):
 class DriverStopped(Exception):  # noqa: N818 - a verdict about a driver
     """The driver did not come back; the worker process is gone.
 
-    ``during`` says from what ("create", "operation", "destroy"); in an operation ``op_index`` is its place
-    among those of this run and ``operation`` its number since create, else both are -1; ``results`` are the
-    results of the operations before it; ``output`` is the end of what the driver printed.
+    ``during`` says from what: "load", "create", "operation", "destroy", "idle". In an operation ``op_index``
+    is its place among those of this run and ``operation`` its number since create, else both are -1;
+    ``results`` are those of the operations before it. ``output`` is the end of what the driver printed.
     """
 
     def __init__(
         self, what: str, during: str, op_index: int, operation: int, results: bytes, output: str
     ) -> None:
-        place = f"{during} {operation}" if op_index >= 0 else during
-        super().__init__(f"the driver {what} in {place}")
+        place = f"in {during} {operation}" if op_index >= 0 else f"in {during}"
+        super().__init__(f"the driver {what} {place}")
         self.during = during
         self.op_index = op_index
         self.operation = operation
@@ -193,18 +133,11 @@ class Worker:
         self.memory_limit = 0 if self.library.sanitizer else memory_limit
         self.stop_on_finding = stop_on_finding
         self._program = worker_program()
-        header = _round_up(ctypes.sizeof(_Shared), _PAGE)
-        self._op_offset = header
-        self._result_offset = self._op_offset + OP_CAPACITY * OP.size
-        self._arena_offset = _round_up(self._result_offset + OP_CAPACITY * RESULT.size, _PAGE)
         self._stopped = False
         self._process: subprocess.Popen[bytes] | None = None
         self._commands = self._answers = self._pidfd = -1
-        self._file = os.memfd_create("ringproof-shared", os.MFD_CLOEXEC)
         self._output = os.memfd_create("ringproof-output", os.MFD_CLOEXEC)
-        os.truncate(self._file, self._arena_offset + ARENA_BYTES)
-        self._memory = mmap.mmap(self._file, self._arena_offset + ARENA_BYTES)
-        self._shared = _Shared.from_buffer(self._memory)
+        self._shared = SharedMemory()
         try:
             self._start()
         except BaseException:
@@ -219,27 +152,32 @@ class Worker:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process's id, -1 when there is none; its process group holds whatever the driver starts."""
+        return self._process.pid if self._process is not None else -1
+
     # What the driver says of itself
 
     @property
     def name(self) -> str:
         """The driver's name."""
-        return bytes(self._shared.driver_name).decode("utf-8", "replace")
+        return bytes(self._shared.header.driver_name).decode("utf-8", "replace")
 
     @property
     def features(self) -> int:
         """Feature bits it can negotiate, as masks."""
-        return int(self._shared.driver_features)
+        return int(self._shared.header.driver_features)
 
     @property
     def traits(self) -> int:
         """Its RP_TRAIT bits."""
-        return int(self._shared.driver_traits)
+        return int(self._shared.header.driver_traits)
 
     @property
     def has(self) -> frozenset[Code]:
         """The operations that can be asked for, those of the device included."""
-        bits = int(self._shared.driver_has)
+        bits = int(self._shared.header.driver_has)
         return frozenset(code for code in Code if code < 32 and bits >> code & 1) | {Code.ROUNDS}
 
     # Commands
@@ -261,15 +199,10 @@ class Worker:
             raise ValueError(f"the driver does not offer the feature bits {missing:#x}")
         if self._process is None:
             self._start()
-        ours = self._shared.config
-        ours.features = config.features
-        ours.queue_size = size
-        ours.queue_index = config.queue_index
-        ours.layout = _LAYOUTS[config.layout]
-        ours.has_callback = int(config.has_callback)
+        self._describe(config)
         if self._command(b"C", self.timeout) != b"e":
             return True
-        if any(finding.count for finding in self.findings()):
+        if any(finding.failed for finding in self.findings()):
             return False
         raise WorkerError(self.message)
 
@@ -286,15 +219,14 @@ class Worker:
         chunk = OP_CAPACITY * OP.size
         for begin in range(0, len(ops), chunk):
             piece = ops[begin : begin + chunk]
-            count = len(piece) // OP.size
             try:
-                pieces.append(self._run(piece, count, self.timeout if timeout is None else timeout))
+                pieces.append(self._run(piece, self.timeout if timeout is None else timeout))
             except DriverStopped as stopped:
                 if stopped.op_index >= 0:
                     stopped.op_index += begin // OP.size
                 stopped.results = b"".join([*pieces, stopped.results])
                 raise
-            if len(pieces[-1]) < count * RESULT.size or self._stopped:
+            if len(pieces[-1]) // RESULT.size < len(piece) // OP.size or self._stopped:
                 break
         return b"".join(pieces)
 
@@ -305,48 +237,44 @@ class Worker:
 
     def findings(self) -> list[Finding]:
         """Return every check that was made since create, in the order of the codes; passed ones too."""
-        return [
-            Finding(code, found.checked, found.count, found.first_op, found.a, found.b)
-            for code, found in enumerate(self._shared.found)
-            if found.checked
-        ]
+        return self._shared.findings()
 
     @property
     def message(self) -> str:
         """Why the last command was not done; one line."""
-        return " ".join(bytes(self._shared.message).decode("utf-8", "replace").split())
+        return self._shared.message()
 
     @property
     def operations(self) -> int:
         """Operations run since create."""
-        return int(self._shared.total_ops)
+        return int(self._shared.header.total_ops)
 
     # Memory. Views are without copying, and stay valid until close.
 
     def desc_view(self) -> memoryview:
         """Return the descriptor table's bytes."""
-        return self.arena_view(self._shared.desc_address, 16 * self._shared.config.queue_size)
+        return self.arena_view(self._shared.header.desc_address, 16 * self._shared.header.config.queue_size)
 
     def avail_view(self) -> memoryview:
         """Return the available ring's bytes, used_event included."""
-        return self.arena_view(self._shared.avail_address, 6 + 2 * self._shared.config.queue_size)
+        return self.arena_view(
+            self._shared.header.avail_address, 6 + 2 * self._shared.header.config.queue_size
+        )
 
     def used_view(self) -> memoryview:
         """Return the used ring's bytes, avail_event included."""
-        return self.arena_view(self._shared.used_address, 6 + 8 * self._shared.config.queue_size)
+        return self.arena_view(
+            self._shared.header.used_address, 6 + 8 * self._shared.header.config.queue_size
+        )
 
     def ring_addresses(self) -> tuple[int, int, int]:
         """Return the guest-physical addresses of the three parts."""
-        shared = self._shared
-        return shared.desc_address, shared.avail_address, shared.used_address
+        header = self._shared.header
+        return header.desc_address, header.avail_address, header.used_address
 
     def arena_view(self, address: int, length: int) -> memoryview:
-        """``length`` bytes from a guest-physical address on. Raises ValueError outside the arena."""
-        offset = address - ARENA_ADDRESS
-        if not 0 <= offset <= ARENA_BYTES - length:
-            raise ValueError(f"{length} bytes at {address:#x} are not in the arena")
-        begin = self._arena_offset + offset
-        return memoryview(self._memory)[begin : begin + length]
+        """Show ``length`` bytes from a guest-physical address on. Raises ValueError outside the arena."""
+        return self._shared.arena_view(address, length)
 
     def output(self) -> str:
         """Return the end of what the driver has printed, 4000 characters at most."""
@@ -364,22 +292,14 @@ class Worker:
         """End the process and give the memory back. Views handed out keep their part of it alive."""
         if self._process is not None:
             self._stop()  # nothing it could still do is of use: no need to ask it kindly
-        if self._file >= 0:
-            os.close(self._file)
+        if self._output >= 0:
             os.close(self._output)
-            self._file = self._output = -1
-            del self._shared
-            with contextlib.suppress(BufferError):
-                self._memory.close()
+            self._output = -1
+        self._shared.close()
 
     def _start(self) -> None:
         """Start the process and wait until the library is loaded. Raises LibraryError."""
-        shared = self._shared
-        shared.magic, shared.version = _MAGIC, _VERSION
-        shared.op_offset, shared.result_offset = self._op_offset, self._result_offset
-        shared.arena_offset, shared.op_capacity = self._arena_offset, OP_CAPACITY
-        shared.op_count = shared.op_current = shared.total_ops = shared.fault_address = 0
-        shared.command = ord("L")
+        self._shared.reset()
         os.truncate(self._output, 0)
         os.lseek(self._output, 0, os.SEEK_SET)
         command_end, self._commands = os.pipe()
@@ -389,12 +309,15 @@ class Worker:
                 [
                     self._program,
                     self.library.path,
-                    *(str(number) for number in (self._file, command_end, answer_end, self.memory_limit)),
+                    *(
+                        str(number)
+                        for number in (self._shared.file, command_end, answer_end, self.memory_limit)
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,
-                pass_fds=(self._file, command_end, answer_end),
+                pass_fds=(self._shared.file, command_end, answer_end),
                 env=self._environment(),
                 start_new_session=True,  # an interrupt from the terminal is the tool's affair
             )
@@ -411,6 +334,14 @@ class Worker:
             self._stop()
             raise LibraryError(f"{self.library.path}: {said}")
 
+    def _describe(self, config: ConfigLike) -> None:
+        ours = self._shared.header.config
+        ours.features = config.features
+        ours.queue_size = config.queue_size
+        ours.queue_index = config.queue_index
+        ours.layout = _LAYOUTS[config.layout]
+        ours.has_callback = int(config.has_callback)
+
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         runtime = self.library.sanitizer
@@ -420,25 +351,19 @@ class Worker:
             environment["ASAN_OPTIONS"] = "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1"
         return environment
 
-    def _run(self, ops: bytes, count: int, timeout: float) -> bytes:
-        self._memory[self._op_offset : self._op_offset + len(ops)] = ops
-        self._shared.op_count = count
-        self._shared.op_current = 0
+    def _run(self, ops: bytes, timeout: float) -> bytes:
+        self._shared.put_operations(ops)
         answer = self._command(b"R", timeout)
         if answer == b"e":
             raise WorkerError(self.message)
         self._stopped = answer == b"f" and self.stop_on_finding
-        return self._results(int(self._shared.op_current))
-
-    def _results(self, count: int) -> bytes:
-        count = min(count, OP_CAPACITY)  # it lies in memory that a stray write can reach
-        return self._memory[self._result_offset : self._result_offset + count * RESULT.size]
+        return self._shared.results()
 
     def _command(self, command: bytes, timeout: float) -> bytes:
         if self._process is None:
             raise WorkerError("the worker is not running; its driver has stopped it")
-        self._shared.config.stop_on_finding = int(self.stop_on_finding)
-        self._shared.command = command[0]
+        self._shared.header.config.stop_on_finding = int(self.stop_on_finding)
+        self._shared.header.command = command[0]
         with contextlib.suppress(BrokenPipeError):  # then it is gone, which _wait finds out
             os.write(self._commands, command)
         return self._wait(timeout)
@@ -462,11 +387,11 @@ class Worker:
 
     def _where(self) -> tuple[str, int, int, bytes]:
         """Say from what the driver did not come back: a name, two numbers and the results before it."""
-        during = _COMMANDS.get(self._shared.command, "idleness")
-        if self._shared.command != ord("R"):
+        during = _COMMANDS.get(self._shared.header.command, "idle")
+        if self._shared.header.command != ord("R"):
             return during, -1, -1, b""
-        index = int(self._shared.op_current)
-        return "operation", index, int(self._shared.total_ops), self._results(index)
+        header = self._shared.header
+        return "operation", header.op_current, header.total_ops, self._shared.results()
 
     def _crashed(self) -> Crash:
         where = self._where()
@@ -478,7 +403,7 @@ class Worker:
         if code < 0:
             what = f"crashed ({_signal_name(-code)}"
             if -code in (signal.SIGSEGV, signal.SIGBUS):
-                what += f" at address {self._shared.fault_address:#x}"
+                what += f" at address {self._shared.header.fault_address:#x}"
             what += ")"
         else:
             what = f"ended the process (exit status {code})"
@@ -507,10 +432,6 @@ class Worker:
                 os.close(descriptor)
         self._commands = self._answers = self._pidfd = -1
         return process.returncode if process is not None else 0
-
-
-def _round_up(number: int, multiple: int) -> int:
-    return (number + multiple - 1) // multiple * multiple
 
 
 def _signal_name(number: int) -> str:

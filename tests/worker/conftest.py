@@ -1,0 +1,66 @@
+"""What the tests of the worker share: the tiny driver, and operations that ask everything of a driver."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ringproof.impl.harness.operations import Code, Op, OpFlag
+
+from ringproof.building import build_driver
+
+Tour = Callable[[int, int], bytes]
+
+
+def open_files() -> list[str]:
+    """Name the files of workers this process holds open: memory, pipes, processes."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.is_symlink():
+            links.append(str(entry.readlink()).split(":")[0])
+    return sorted(link for link in links if link in ("/memfd", "pipe", "anon_inode"))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """Build the tiny driver; RINGPROOF_TINY_FAULT chooses what is wrong with it."""
+    return build_driver(Path(__file__).parent / "drivers" / "tiny")
+
+
+def _operation(rng: random.Random, event_idx: bool) -> Op:
+    kind = rng.random()
+    if kind < 0.30:
+        flags = rng.choice([0] * 8 + [OpFlag.FAIL_ALLOC, OpFlag.NULL_TOKEN])
+        out, in_ = rng.choice([(1, 0), (1, 0), (2, 0), (3, 1), (0, 2), (2, 2), (0, 0), (9, 9)])
+        return Op(Code.ADD, flags, in_, out, rng.getrandbits(32))
+    if kind < 0.45:
+        return Op(Code.KICK)
+    if kind < 0.58:
+        return Op(Code.READ, a=rng.choice([0, 1, 2]))
+    if kind < 0.70:
+        return Op(Code.COMPLETE, a=rng.getrandbits(32), b=rng.getrandbits(32), c=rng.choice([1, 2, 9]))
+    if kind < 0.85:
+        return Op(Code.GET)
+    if kind < 0.93:
+        return Op(
+            rng.choice([Code.DISABLE_CB, Code.ENABLE_CB, Code.ENABLE_CB_PREPARE, Code.POLL, Code.INTERRUPT])
+        )
+    if kind < 0.97:
+        if event_idx:
+            return Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE, a=rng.choice([0, 0, 1, 2, 0xFFFF, 0x8000]))
+        return Op(Code.SET_FLAGS, a=rng.choice([0, 0, 1]))
+    return Op(Code.ROUNDS, a=rng.choice([1, 3, 20]), b=rng.getrandbits(32))
+
+
+@pytest.fixture(scope="session")
+def tour() -> Tour:
+    """``tour(features, seed)``: 600 packed operations of every kind, then all that is left comes back."""
+
+    def make(features: int, seed: int) -> bytes:
+        rng = random.Random(seed)
+        event_idx = bool(features >> 29 & 1)
+        operations = [_operation(rng, event_idx) for _ in range(600)]
+        operations += [Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=100), *[Op(Code.GET)] * 20]
+        return b"".join(operation.pack() for operation in operations)
+
+    return make

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tiny driver is made of, and the faults it can be asked to have. */
+#ifndef TINY_H
+#define TINY_H
+
+#include "ringproof_driver.h"
+
+enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
+
+struct desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+};
+
+struct slot {
+    void       *token;
+    struct desc *table;
+    uint32_t    entries;
+    uint32_t    count;
+};
+
+struct tiny {
+    const struct rp_env *env;
+    uint32_t n;
+    struct desc *desc;
+    volatile uint16_t *avail, *used;
+    struct rp_ring_parts parts;
+    uint16_t *free_stack;
+    uint32_t free_count;
+    struct slot *slots;
+    uint16_t avail_idx, kicked, last_used;
+    int event, callbacks_on;
+    uint32_t adds, gets;
+    uint64_t noise;
+};
+
+static inline size_t desc_bytes(const struct tiny *t) { return 16 * (size_t)t->n; }
+static inline size_t avail_bytes(const struct tiny *t) { return 6 + 2 * (size_t)t->n; }
+static inline size_t used_bytes(const struct tiny *t) { return 6 + 8 * (size_t)t->n; }
+
+static inline volatile uint16_t *avail_event(struct tiny *t) { return &t->used[2 + 4 * t->n]; }
+static inline volatile uint16_t *used_event(struct tiny *t) { return &t->avail[2 + t->n]; }
+
+/* Whether the fault of this name was asked for. */
+int fault(const char *name);
+/* Says the ring is where it is not, or spoils it before it is handed over. */
+void misplace(struct tiny *t, struct rp_ring_parts *parts);
+/* Ends, hangs, prints: what befalls the process rather than the ring. Acts at the third add. */
+void misbehave(struct tiny *t);
+/* Writes where it must not, now that the chain at `head` stands. */
+void scribble(struct tiny *t, uint16_t head);
+
+#endif

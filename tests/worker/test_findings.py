@@ -1,0 +1,217 @@
+"""Every check of the device can fail, each for the fault it is there for, and none fails without one."""
+
+from pathlib import Path
+
+import pytest
+from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
+from ringproof.impl.harness.reference_runner import QueueConfig
+
+from ringproof.building import build_driver, c_sources
+from ringproof.validation.verdicts import VERDICTS, FindingCode
+from ringproof.validation.worker import Finding, Worker
+
+from .conftest import Tour
+
+INDIRECT = 1 << 28
+EVENT_IDX = 1 << 29
+ALL = INDIRECT | EVENT_IDX | 1 << 32
+
+# fault, negotiated features, queue size, what is found
+FAULTS: tuple[tuple[str, int, int, FindingCode], ...] = (
+    ("head-range", 0, 16, FindingCode.HEAD_RANGE),
+    ("next-range", 0, 16, FindingCode.NEXT_RANGE),
+    ("table-next-range", INDIRECT, 16, FindingCode.NEXT_RANGE),
+    ("loop", 0, 16, FindingCode.CHAIN_LOOP),
+    ("table-loop", INDIRECT, 16, FindingCode.CHAIN_LOOP),
+    ("reuse", 0, 16, FindingCode.DESCRIPTOR_REUSED),
+    ("publish-far", 0, 16, FindingCode.TOO_MANY_OUTSTANDING),
+    ("publish-backwards", 0, 16, FindingCode.AVAIL_BACKWARDS),
+    ("publish-modulo", 0, 16, FindingCode.AVAIL_BACKWARDS),
+    ("write-first", 0, 16, FindingCode.WRITE_BEFORE_READ),
+    ("indirect-unnegotiated", 0, 16, FindingCode.INDIRECT_UNNEGOTIATED),
+    ("indirect-nested", INDIRECT, 16, FindingCode.INDIRECT_NESTED),
+    ("chain-too-long", INDIRECT, 16, FindingCode.CHAIN_TOO_LONG),
+    ("indirect-and-next", INDIRECT, 16, FindingCode.INDIRECT_AND_NEXT),
+    ("indirect-length", INDIRECT, 16, FindingCode.INDIRECT_LENGTH),
+    ("indirect-empty", INDIRECT, 16, FindingCode.INDIRECT_LENGTH),
+    ("host-address", 0, 16, FindingCode.ADDRESS_UNMAPPED),
+    ("address-in-ring", 0, 16, FindingCode.ADDRESS_UNMAPPED),
+    ("table-outside", INDIRECT, 16, FindingCode.ADDRESS_UNMAPPED),
+    ("table-odd-address", INDIRECT, 16, FindingCode.ADDRESS_UNMAPPED),
+    ("length", 0, 16, FindingCode.CHAIN_DIFFERS),
+    ("write-flag", 0, 16, FindingCode.CHAIN_DIFFERS),
+    ("publish-twice", ALL, 256, FindingCode.CHAIN_UNKNOWN),
+    ("refused-but-published", 0, 16, FindingCode.CHAIN_UNKNOWN),
+    ("change-outstanding", INDIRECT, 256, FindingCode.CHAIN_CHANGED),
+    ("change-slot", INDIRECT, 256, FindingCode.CHAIN_CHANGED),
+    ("change-table", INDIRECT, 16, FindingCode.TABLE_CHANGED),
+    ("used-flags", 0, 16, FindingCode.USED_WRITTEN),
+    ("used-idx", 0, 16, FindingCode.USED_WRITTEN),
+    ("used-entry", 0, 16, FindingCode.USED_WRITTEN),
+    ("avail-event", 0, 16, FindingCode.USED_WRITTEN),
+    ("avail-flags", 0, 16, FindingCode.AVAIL_FLAGS),
+    ("avail-flags-event", ALL, 16, FindingCode.AVAIL_FLAGS_EVENT),
+    ("kick-never", 0, 16, FindingCode.KICK_LOST_FLAGS),
+    ("kick-never", EVENT_IDX, 16, FindingCode.KICK_LOST_EVENT),
+    ("wrong-token", 0, 16, FindingCode.TOKEN_WRONG),
+    ("wrong-length", 0, 16, FindingCode.TOKEN_WRONG),
+    ("return-twice", 0, 16, FindingCode.TOKEN_WRONG),
+    ("detach-twice", 0, 256, FindingCode.TOKEN_WRONG),
+    ("withhold", 0, 16, FindingCode.TOKEN_MISSING),
+    ("detach-none", 0, 256, FindingCode.TOKEN_MISSING),
+    ("refuse", 0, 16, FindingCode.REFUSED_THOUGH_FREE),
+    ("refuse-always", 0, 16, FindingCode.REFUSED_WHEN_EMPTY),
+    ("red-zone", 0, 16, FindingCode.RED_ZONE),
+    ("double-release", 0, 16, FindingCode.BAD_RELEASE),
+    ("release-size", 0, 16, FindingCode.BAD_RELEASE),
+    ("leak", 0, 16, FindingCode.LEAK),
+    ("leak-private", 0, 16, FindingCode.LEAK),
+    ("stray", 0, 16, FindingCode.STRAY_WRITE),
+    ("stray-between", 0, 256, FindingCode.STRAY_WRITE),
+    ("write-after-release", 0, 16, FindingCode.STRAY_WRITE),
+    ("unassigned-flag", 0, 16, FindingCode.FLAG_UNASSIGNED),
+    ("kick-value", 0, 16, FindingCode.KICK_VALUE),
+    ("parts-outside", 0, 16, FindingCode.RING_PARTS),
+    ("parts-host-pointers", 0, 16, FindingCode.RING_PARTS),
+    ("parts-misaligned", 0, 16, FindingCode.RING_PARTS),
+    ("parts-overlap", 0, 16, FindingCode.RING_PARTS),
+    ("ring-not-zero", 0, 16, FindingCode.RING_NOT_ZERO),
+    ("kick-always", 0, 16, FindingCode.KICK_UNWANTED),
+    ("kick-always", EVENT_IDX, 16, FindingCode.KICK_UNWANTED),
+    ("broken", 0, 16, FindingCode.BROKEN),
+    ("nonsense-add", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("nonsense-get", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("null-accepted", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("event-stale", EVENT_IDX, 16, FindingCode.INTERRUPT_NOT_WANTED),
+    ("flags-left", 0, 16, FindingCode.INTERRUPT_NOT_WANTED),
+    ("create-fails", 0, 16, FindingCode.CREATE_FAILED),
+    ("poll-blind", 0, 16, FindingCode.ENABLE_MISSED),
+    ("interrupt-missed", 0, 16, FindingCode.INTERRUPT_MISSED),
+    ("publish-nothing", 0, 16, FindingCode.CHAIN_MISSING),
+    ("canary", 0, 16, FindingCode.CANARY),
+    ("canary-before", 0, 16, FindingCode.CANARY),
+)
+
+
+def _ops(*operations: Op) -> bytes:
+    return b"".join(operation.pack() for operation in operations)
+
+
+def _config(size: int, features: int) -> QueueConfig:
+    return QueueConfig(size, features, layout="modern", profile="virtio-1.x", queue_index=3)
+
+
+def _life(worker: Worker, config: QueueConfig, ops: bytes) -> list[Finding]:
+    """Run a queue from create to destroy, two chains left over at its end; the findings that failed."""
+    if worker.create(config):
+        worker.run(ops)
+        if not any(
+            finding.failed and VERDICTS[FindingCode(finding.code)].level == "fail"
+            for finding in worker.findings()
+        ):
+            left = [Op(Code.ADD, a=1), Op(Code.ADD, a=1), Op(Code.KICK), *[Op(Code.DETACH_UNUSED)] * 4]
+            worker.run(_ops(*left))
+        worker.destroy()
+    return [finding for finding in worker.findings() if finding.failed]
+
+
+@pytest.mark.parametrize(("fault", "features", "size", "code"), FAULTS)
+def test_each_fault_is_found_for_what_it_is(
+    fault: str,
+    features: int,
+    size: int,
+    code: FindingCode,
+    tiny: Path,
+    tour: Tour,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A driver with one fault gets the finding of that fault, and one line that says it in numbers."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
+    with Worker(tiny) as worker:
+        found = _life(worker, _config(size, features), tour(features, features % 1000 + size))
+    by_code = {finding.code: finding for finding in found}
+    assert code in by_code, f"found instead: {[FindingCode(c).name for c in by_code]}"
+    finding = by_code[code]
+    assert finding.checked >= finding.failed > 0
+    line = VERDICTS[code].describe(finding.a, finding.b)
+    assert line
+    assert "\n" not in line
+
+
+def test_no_check_is_without_a_fault_that_fails_it() -> None:
+    """The list of faults reaches every finding code: none is a check that cannot fail."""
+    assert {row[3] for row in FAULTS} == set(FindingCode)
+
+
+@pytest.mark.parametrize("features", [0, INDIRECT, EVENT_IDX, ALL])
+@pytest.mark.parametrize("size", [1, 2, 4, 256])
+def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, tour: Tour) -> None:
+    """The tiny driver, correct, over operations of every kind and past index 65535."""
+    with Worker(tiny) as worker:
+        assert worker.create(_config(size, features))
+        for seed in range(4):
+            worker.run(tour(features, seed))
+            worker.run(_ops(Op(Code.ROUNDS, a=23456, b=seed)))
+        worker.run(_ops(Op(Code.ADD, a=1), Op(Code.KICK), *[Op(Code.DETACH_UNUSED)] * 3))
+        worker.destroy()
+        assert [finding for finding in worker.findings() if finding.failed] == []
+        made = {FindingCode(finding.code) for finding in worker.findings()}
+    assert len(made) > 25
+
+
+@pytest.mark.parametrize("profile", ["virtio-1.x", "linux-3.11"])
+def test_the_shipped_driver_has_no_findings(profile: str, tour: Tour) -> None:
+    """The C implementation has none as virtio-1.x; as linux-3.11 only those of the 3.11 driver itself."""
+    defines = {"RP_ADAPTER_LINUX_3_11": ""} if profile == "linux-3.11" else None
+    of_linux = {FindingCode.AVAIL_FLAGS_EVENT, FindingCode.KICK_UNWANTED, FindingCode.CHAIN_TOO_LONG}
+    allowed = of_linux if profile == "linux-3.11" else set[FindingCode]()
+    with Worker(build_driver(c_sources(), defines=defines), stop_on_finding=False) as worker:
+        for features in (0, INDIRECT, EVENT_IDX, ALL):
+            for layout in ("legacy", "modern"):
+                assert worker.create(QueueConfig(8, features, layout=layout, profile=profile))
+                for seed in range(5):
+                    worker.run(tour(features, seed))
+                worker.run(_ops(Op(Code.ROUNDS, a=70000)))
+                worker.destroy()
+                found = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
+                assert found <= allowed
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_device_survives_whatever_is_in_memory(
+    seed: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random descriptors, heads and index jumps are findings; the device neither crashes nor runs away."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "noise")
+    features = ALL if seed % 2 else 0
+    with Worker(tiny, stop_on_finding=False, timeout=20) as worker:
+        assert worker.create(_config(64, features))
+        ops = tour(features, seed)
+        assert len(worker.run(ops * 5)) == 5 * len(ops) // OP.size * RESULT.size
+        found = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
+        assert len(found) >= 5
+
+
+def test_a_run_stops_at_the_operation_with_the_finding(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stop_on_finding the results end with the operation in which something was found."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "kick-never")
+    ops = _ops(*[Op(Code.ADD, a=1), Op(Code.KICK)] * 5)
+    with Worker(tiny) as worker:
+        worker.create(_config(16, 0))
+        results = [Result(*fields) for fields in RESULT.iter_unpack(worker.run(ops))]
+        assert len(results) == 2
+        found = [finding for finding in worker.findings() if finding.failed]
+        assert [(finding.code, finding.first_op) for finding in found] == [(FindingCode.KICK_LOST_FLAGS, 1)]
+        worker.stop_on_finding = False
+        assert len(worker.run(ops)) == 10 * RESULT.size
+
+
+def test_a_warning_does_not_stop_a_run(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A needless kick is a warning: all operations are run."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "kick-always")
+    ops = _ops(Op(Code.SET_FLAGS, a=1), *[Op(Code.ADD, a=1), Op(Code.KICK)] * 5)
+    with Worker(tiny) as worker:
+        worker.create(_config(16, 0))
+        assert len(worker.run(ops)) == 11 * RESULT.size
+        found = [finding for finding in worker.findings() if finding.failed]
+        assert [(finding.code, finding.failed) for finding in found] == [(FindingCode.KICK_UNWANTED, 5)]
