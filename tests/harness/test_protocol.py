@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from ringproof.impl.harness import operations
-from ringproof.impl.harness.operations import Code, OpFlag
 
 from ringproof.building import build_program, c_sources
+from ringproof.impl.harness import operations
+from ringproof.impl.harness.operations import Code, OpFlag
 from ringproof.validation import shared
 from ringproof.validation.verdicts import VERDICTS, FindingCode
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ringproof.impl.harness.operations import Code, Op, OpFlag
 
 from ringproof.building import build_driver
+from ringproof.impl.harness.operations import Code, Op, OpFlag
 
 Tour = Callable[[int, int], bytes]
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
-from ringproof.impl.harness.reference_runner import QueueConfig
 
 from ringproof.building import build_driver, c_sources
+from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
+from ringproof.impl.harness.reference_runner import QueueConfig
 from ringproof.validation.verdicts import VERDICTS, FindingCode
 from ringproof.validation.worker import Finding, Worker
 

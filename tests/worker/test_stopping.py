@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ringproof.impl.harness.operations import RESULT, Code, Op
 from ringproof.impl.harness.reference_runner import QueueConfig
-
 from ringproof.validation.library import LibraryError
 from ringproof.validation.worker import Crash, Hang, Worker
 

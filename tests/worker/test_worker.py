@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
-from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 
 from ringproof.building import build_driver, c_sources
+from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
+from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.validation.shared import OP_CAPACITY
 from ringproof.validation.worker import Crash, Worker, WorkerError
 
