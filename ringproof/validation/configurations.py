@@ -1,0 +1,62 @@
+"""The configurations: which queues a driver is tried on."""
+
+from collections.abc import Sequence
+from itertools import product
+
+from ..impl.harness.reference_runner import QueueConfig
+from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
+
+FEATURE_NAMES = {F_INDIRECT_DESC: "INDIRECT_DESC", F_EVENT_IDX: "EVENT_IDX", F_VERSION_1: "VERSION_1"}
+LONG_RUN_SIZES = (1, 2, 4, 256, 32768)
+_SEARCH_SIZES = (4, 2, 1, 8, 256)  # the first is what hypothesis shrinks to
+
+
+def feature_sets(claimed: int) -> list[int]:
+    """Every subset of the features a driver claims, of those a queue knows; the smallest first."""
+    known = [bit for bit in FEATURE_NAMES if claimed & bit]
+    subsets = [
+        sum(bit for bit, chosen in zip(known, choice, strict=True) if chosen)
+        for choice in product((False, True), repeat=len(known))
+    ]
+    return sorted(subsets, key=lambda features: (features.bit_count(), features))
+
+
+def feature_names(features: int) -> list[str]:
+    """The names of the feature bits set."""
+    return [name for bit, name in FEATURE_NAMES.items() if features & bit]
+
+
+def search_configs(claimed: int, profile: str) -> list[QueueConfig]:
+    """Small queues in every combination of features, layout and callback."""
+    return [
+        QueueConfig(size, features, layout, has_callback, profile, queue_index)
+        for (has_callback, layout, features), size in product(
+            product((True, False), ("legacy", "modern"), feature_sets(claimed)), _SEARCH_SIZES
+        )
+        for queue_index in (1,)
+    ]
+
+
+def long_run_configs(claimed: int, profile: str, sizes: Sequence[int] = LONG_RUN_SIZES) -> list[QueueConfig]:
+    """One queue of each size, between them with and without each feature and in both layouts."""
+    wanted = (
+        F_EVENT_IDX,
+        F_EVENT_IDX | F_INDIRECT_DESC,
+        F_EVENT_IDX | F_INDIRECT_DESC | F_VERSION_1,
+        0,
+        F_EVENT_IDX | F_VERSION_1,
+    )
+    by_size = dict(zip(LONG_RUN_SIZES, wanted, strict=True))
+    configs = []
+    for at, size in enumerate(sizes):
+        features = by_size.get(size, wanted[2]) & claimed
+        layout = "modern" if features & F_VERSION_1 else "legacy"
+        configs.append(QueueConfig(size, features, layout, True, profile, 1 + at))
+    return configs
+
+
+def described(config: QueueConfig) -> str:
+    """A queue in a few words: size, features, layout."""
+    names = " ".join(feature_names(config.features)) or "no features"
+    callback = "" if config.has_callback else ", no callback"
+    return f"queue size {config.queue_size}, {names}, {config.layout}{callback}"

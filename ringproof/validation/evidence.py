@@ -1,0 +1,117 @@
+"""The evidence: a failure written down as a trace document, and replayed on a driver."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..impl.harness.operations import RESULT, Op, Result
+from ..impl.harness.reference_runner import QueueConfig
+from ..traces.document import TraceError
+from ..traces.recording import record
+from .failure import Failure
+from .narration import in_words, result_in_words
+from .pairing import Pair
+from .process import Process
+
+_LONGEST = 5_000  # operations of a trace that is kept; longer ones help nobody
+
+
+def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
+    """Writes the trace of a failure into ``directory``, made if need be, and returns where it is.
+
+    None when the run is too long for a trace. Raises TraceError when it cannot be written.
+    """
+    if len(failure.operations) > _LONGEST:
+        return None
+    pair.attempt(failure.config, failure.operations)
+    document = record(
+        failure.config,
+        failure.operations,
+        property=failure.property,
+        violated=failure.detail,
+        driver=pair.process.name,
+        results=[Result(*values) for values in RESULT.iter_unpack(pair.results)],
+        meta={"check": failure.check, "clause": failure.clause, "step": failure.step},
+    )
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{pair.process.name}-{failure.check}".lower()).strip("-.")
+    path = directory / f"{name}.itf.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TraceError(f"{directory}: cannot be made: {error.strerror}") from None
+    document.save(path)
+    return path
+
+
+def steps_in_words(failure: Failure) -> tuple[str, ...]:
+    """The operations of a failure, one line each; the one that shows it is marked with an arrow."""
+    lines = [
+        f"{'->' if at == failure.step else '  '} {in_words(operation)}"
+        for at, operation in enumerate(failure.operations)
+    ]
+    if failure.step < 0:
+        lines.insert(0, "-> create")
+    elif failure.step >= len(failure.operations):
+        lines.append("-> destroy")
+    return tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverReplay:
+    """What a driver did with the operations of a trace.
+
+    ``differs`` says whether it parted from the reference or failed a check, ``step`` at which operation
+    (0 the first, -1 creating, their number destroying), ``detail`` how, in one line; ``lines`` are the
+    operations in words with the driver's results.
+    """
+
+    driver: str
+    differs: bool
+    check: str
+    clause: str
+    step: int
+    detail: str
+    lines: tuple[str, ...]
+
+
+def replay_on_driver(
+    operations: Sequence[Op], config: QueueConfig, library: Path, *, hang_seconds: float = 10.0
+) -> DriverReplay:
+    """Runs a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
+
+    The reference takes the driver's profile; features the driver does not offer are left out, and so are
+    operations it lacks. Raises LibraryError, BuildError.
+    """
+    with Process(library, patience=hang_seconds) as process:
+        pair = Pair.of(process)
+        pair.probe()
+        config = QueueConfig(
+            config.queue_size,
+            config.features & process.features,
+            config.layout,
+            config.has_callback,
+            process.profile,
+            config.queue_index,
+        )
+        known = [operation for operation in operations if operation.code in pair.offered]
+        pair.results = b""
+        failure = pair.attempt(config, known)
+        results = [Result(*values) for values in RESULT.iter_unpack(pair.results)]
+        return DriverReplay(
+            driver=process.name,
+            differs=failure is not None,
+            check=failure.check if failure else "",
+            clause=failure.clause if failure else "",
+            step=failure.step if failure else len(known),
+            detail=failure.detail if failure else "the driver does as the reference does",
+            lines=tuple(_lines(known, results)),
+        )
+
+
+def _lines(operations: Sequence[Op], results: Sequence[Result]) -> list[str]:
+    lines = []
+    for at, operation in enumerate(operations):
+        came = f": {result_in_words(operation, results[at])}" if at < len(results) else ""
+        lines.append(in_words(operation) + came)
+    return lines

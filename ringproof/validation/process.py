@@ -1,0 +1,134 @@
+"""The process a pair drives: a worker, with its findings read as checks."""
+
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..impl.harness.operations import Code
+from ..impl.harness.reference_runner import QueueConfig
+from .narration import in_words
+from .generator import unpacked
+from .pairing import DriverLost, Seen
+from .verdicts import VERDICTS, FindingCode, Verdict
+from .worker import DriverStopped, Finding, Hang, Worker, WorkerError
+
+TRAIT_LINUX_3_11 = 1 << 0
+TRAIT_VIRTIO_1 = 1 << 1
+TRAIT_PUBLISH_AT_KICK = 1 << 2
+TRAIT_PUSHES_BUFFERS = 1 << 3
+
+
+class Process:
+    """A driver's library in a worker; a context manager that ends it.
+
+    ``patience`` is in seconds per command. ``follows_the_reference`` says whether the driver declares the same
+    bytes as the reference, ``profile`` which profile that has, ``pushes_buffers`` whether tokens come back
+    by callback.
+    """
+
+    def __init__(self, library: Path, *, patience: float) -> None:
+        """Loads the library. Raises LibraryError, BuildError."""
+        self._worker = Worker(library, timeout=patience)
+        self._live = False
+        self.name = self._worker.name
+        self.features = self._worker.features
+        self.traits = self._worker.traits
+        self.offered = self._worker.has
+        self.follows_the_reference = bool(self.traits & (TRAIT_LINUX_3_11 | TRAIT_VIRTIO_1))
+        self.profile = "linux-3.11" if self.traits & TRAIT_LINUX_3_11 else "virtio-1.x"
+        self.pushes_buffers = bool(self.traits & TRAIT_PUSHES_BUFFERS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.close()
+
+    @property
+    def patience(self) -> float:
+        """How long a command may take before it counts as a hang."""
+        return self._worker.timeout
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._worker.timeout = seconds
+
+    def create(self, config: QueueConfig, stop_on_finding: bool) -> str:
+        """A new queue; one that is left over is destroyed first."""
+        if self._live:
+            self._live = False
+            # What was wrong with it was reported when it was found.
+            with contextlib.suppress(DriverStopped, WorkerError):
+                self._worker.destroy()
+        self._worker.stop_on_finding = stop_on_finding
+        try:
+            if not self._worker.create(config):
+                return self._worker.message or "the driver did not create the queue"
+        except DriverStopped as stopped:
+            raise self._lost(stopped, b"") from stopped
+        self._live = True
+        return ""
+
+    def run(self, operations: bytes) -> bytes:
+        """Runs packed operations; fewer results mean that a finding stopped it."""
+        try:
+            return self._worker.run(operations)
+        except DriverStopped as stopped:
+            self._live = False
+            raise self._lost(stopped, operations) from stopped
+
+    def destroy(self) -> None:
+        """Destroys the queue."""
+        self._live = False
+        try:
+            self._worker.destroy()
+        except DriverStopped as stopped:
+            raise self._lost(stopped, b"") from stopped
+
+    def seen(self) -> list[Seen]:
+        """Every check the device can make, with how often it was made since create."""
+        made = {finding.code: finding for finding in self._worker.findings()}
+        return [
+            self._seen(verdict, made.get(code, Finding(code, 0, 0, 0, 0, 0)))
+            for code, verdict in VERDICTS.items()
+        ]
+
+    def failing(self) -> list[Seen]:
+        """The checks that failed since create, warnings left out."""
+        found = [finding for finding in self._worker.findings() if finding.failed]
+        seen = [self._seen(VERDICTS[FindingCode(finding.code)], finding) for finding in found]
+        return [one for one in seen if one.level == "fail"]
+
+    @staticmethod
+    def _seen(verdict: Verdict, finding: Finding) -> Seen:
+        return Seen(
+            verdict.name,
+            verdict.clause,
+            verdict.property,
+            verdict.level,
+            finding.checked,
+            finding.failed,
+            finding.first_op,
+            verdict.describe(finding.a, finding.b) if finding.failed else verdict.sentence,
+        )
+
+    def ring(self) -> tuple[bytes, bytes, bytes]:
+        """The three ring parts as they are now."""
+        worker = self._worker
+        return bytes(worker.desc_view()), bytes(worker.avail_view()), bytes(worker.used_view())
+
+    def _lost(self, stopped: DriverStopped, operations: bytes) -> DriverLost:
+        what = str(stopped)
+        last = stopped.output.strip().splitlines()[-1:]
+        if stopped.op_index >= 0:
+            what += f" ({in_words(unpacked(operations[16 * stopped.op_index :][:16])[0])})"
+        if last:
+            what += f"; it said: {last[0][:120]}"
+        command = stopped.during if stopped.op_index < 0 else "run"
+        kind = "hang" if isinstance(stopped, Hang) else "crash"
+        return DriverLost(
+            kind, what, command, stopped.op_index if stopped.op_index >= 0 else None, stopped.results
+        )

@@ -1,0 +1,132 @@
+"""The report of a validation: a verdict per check, and how it prints."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+CheckVerdict = Literal["pass", "fail", "warn", "not exercised"]
+Verdict = Literal["pass", "fail", "error"]
+
+_COLOUR = {"pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "error": "bold red"}
+_ORDER: dict[str, int] = {"fail": 0, "warn": 1, "not exercised": 2, "pass": 3}
+_SHOWN_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: its name, the VIRTIO 1.3 clause or the document it serves, and what came of it."""
+
+    name: str
+    clause: str
+    verdict: CheckVerdict
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of the run: its name, how many ring operations it did and how long it took in seconds."""
+
+    name: str
+    operations: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What a validation found.
+
+    ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``steps`` are the operations
+    of the shrunk failure in words, each with a mark on the one that shows it; ``trace`` is its document.
+    """
+
+    driver: str
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    operations: int
+    seconds: float
+    trace: Path | None = None
+    mode: str = ""
+    stages: tuple[Stage, ...] = ()
+    steps: tuple[str, ...] = field(default=())
+    message: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain JSON values; keys are part of the public interface."""
+        return {
+            "driver": self.driver,
+            "verdict": self.verdict,
+            "checks": [
+                {"name": check.name, "clause": check.clause, "verdict": check.verdict, "detail": check.detail}
+                for check in self.checks
+            ],
+            "operations": self.operations,
+            "seconds": round(self.seconds, 3),
+            "trace": str(self.trace) if self.trace is not None else None,
+            "mode": self.mode,
+            "stages": [
+                {"name": stage.name, "operations": stage.operations, "seconds": round(stage.seconds, 3)}
+                for stage in self.stages
+            ],
+            "steps": list(self.steps),
+            "message": self.message,
+        }
+
+
+def render(report: ValidationReport, console: Console, *, verbose: bool = False) -> None:
+    """Prints the report: failed checks first, then warnings; those that passed as one line each if ``verbose``."""
+    colour = _COLOUR[report.verdict]
+    console.print(f"[{colour}]{report.verdict.upper()}[/]  {escape(report.driver)}", highlight=False)
+    if report.message:
+        console.print(escape(report.message), highlight=False)
+    if report.checks:
+        _render_checks(report, console, verbose)
+    if report.steps:
+        _render_steps(report, console)
+    if report.operations:
+        rate = report.operations / report.seconds if report.seconds else 0.0
+        console.print(
+            f"[dim]compared {report.mode}: {report.operations:,} ring operations in {report.seconds:.1f} s "
+            f"({rate:,.0f} per second)[/]",
+            highlight=False,
+        )
+
+
+def _render_checks(report: ValidationReport, console: Console, verbose: bool) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("clause", no_wrap=True)
+    table.add_column("check and what was seen", ratio=1)
+    shown = 0
+    for check in sorted(report.checks, key=lambda check: _ORDER[check.verdict]):
+        if not verbose and check.verdict in ("pass", "not exercised"):
+            continue
+        shown += 1
+        seen = escape(check.name) + (f"\n[dim]{escape(check.detail)}[/]" if check.detail else "")
+        table.add_row(f"[{_COLOUR[check.verdict]}]{check.verdict}[/]", escape(check.clause), seen)
+    if shown:
+        console.print(table, highlight=False)
+    counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in _ORDER}
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    console.print(f"{len(report.checks)} checks: {summary}", highlight=False)
+
+
+def _render_steps(report: ValidationReport, console: Console) -> None:
+    console.print("\n[bold]the shortest run found that shows it[/]", highlight=False)
+    steps = report.steps
+    if len(steps) > _SHOWN_STEPS:
+        half = _SHOWN_STEPS // 2
+        steps = (*steps[:half], f"  ... {len(steps) - _SHOWN_STEPS} more ...", *steps[-half:])
+    for step in steps:
+        console.print(f"  {escape(step)}", highlight=False)
+    if report.trace is not None:
+        console.print(f"\ntrace:  {escape(str(report.trace))}", highlight=False, soft_wrap=True)
+        console.print(
+            f"replay: ringproof replay {escape(str(report.trace))} --driver LIB",
+            highlight=False,
+            soft_wrap=True,
+        )
