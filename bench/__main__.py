@@ -1,0 +1,102 @@
+"""``make bench``: measures each figure once, beside the target, and says where a target is missed.
+
+Timings on shared machines vary twofold; resource counts of the solver do not, and are printed with them.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ringproof.building import build_driver, c_sources
+from ringproof.validation.throughput import c_alone, differential
+
+TRACED = ("A1", "A2", "A5", "A6", "A7", "B1", "B3", "B5", "B11", "D1")
+_MIB = 1024
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: what was measured, the target in words, and whether it was reached."""
+
+    what: str
+    measured: str
+    target: str
+    reached: bool
+
+
+def _run(*arguments: str) -> tuple[float, dict[str, Any]]:
+    """Runs ``ringproof ARGUMENTS --json`` in a process of its own; its seconds and its document."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "ringproof", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+    return time.perf_counter() - started, json.loads(done.stdout)
+
+
+def _seconds(what: str, seconds: float, target: float, note: str = "") -> Figure:
+    return Figure(what, f"{seconds:.1f} s{note}", f"under {target:g} s", seconds < target)
+
+
+def _proofs() -> list[Figure]:
+    figures = []
+    for what, arguments, target in (
+        ("all theorems, cold", ("prove",), 30.0),
+        ("all theorems, --fast", ("prove", "--fast"), 5.0),
+    ):
+        seconds, report = _run(*arguments)
+        work = sum(theorem["rlimit"] for theorem in report["theorems"]) / 1e6
+        figures.append(_seconds(what, seconds, target, f", {work:.1f} M resources"))
+    return figures
+
+
+def _traces() -> list[Figure]:
+    return [_seconds(f"trace {mutant}", _run("trace", mutant)[0], 10.0) for mutant in TRACED]
+
+
+def _rates(library: Path) -> list[Figure]:
+    figures = []
+    for what, measure, target in (
+        ("driver against the Python reference", differential, 50_000),
+        ("C driver with the honest device alone", c_alone, 1_000_000),
+    ):
+        rate = measure(library)
+        figures.append(Figure(what, f"{rate:,.0f} operations/s", f"at least {target:,}", rate >= target))
+    return figures
+
+
+def _validation(library: Path) -> list[Figure]:
+    seconds, report = _run("validate", str(library))
+    figure = _seconds("validate, all of it", seconds, 120.0, f", {report['operations']:,} operations")
+    return [
+        figure
+        if report["verdict"] == "pass"
+        else Figure(figure.what, "the driver failed", figure.target, False)
+    ]
+
+
+def _memory() -> Figure:
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return Figure(
+        "largest process of all of these", f"{peak / _MIB:.0f} MiB", "under 1024 MiB", peak < 1024 * _MIB
+    )
+
+
+def main() -> int:
+    """Measures everything; 0 when every target was reached."""
+    library = build_driver(c_sources())
+    figures = [*_proofs(), *_traces(), *_rates(library), *_validation(library), _memory()]
+    width = max(len(figure.what) for figure in figures)
+    for figure in figures:
+        mark = "" if figure.reached else "   MISSED"
+        print(f"{figure.what:{width}}  {figure.measured:32}  {figure.target}{mark}")
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

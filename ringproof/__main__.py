@@ -1,0 +1,5 @@
+"""``python -m ringproof`` is the command ``ringproof``."""
+
+from .cli import main
+
+main()

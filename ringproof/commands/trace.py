@@ -1,0 +1,65 @@
+"""``ringproof trace``: the shortest run that shows a defect, replayed on the reference that carries it."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ..errors import EXIT_HELD, EXIT_UNKNOWN, BadInputError, unknown_name
+from ..proofs.mutants.catalog import CATALOG
+from ..proofs.search.deepening import DEFAULT_BUDGET
+from ..proofs.search.portfolio import DEFAULT_DEPTH
+from ..proofs.theorems import THEOREMS
+from ..traces.making import NoTrace, make_trace
+from ..traces.terminal import render
+
+
+def mutant_named(name: str) -> str:
+    """The mutant a name stands for: its own id in any case, or that of one that breaks exactly this theorem.
+
+    Raises BadInputError for a name nobody knows.
+    """
+    if name.upper() in CATALOG:
+        return name.upper()
+    if name in THEOREMS:
+        return THEOREMS[name].broken_by[0]
+    raise unknown_name("mutant or theorem", name, [*CATALOG, *THEOREMS])
+
+
+@click.command()
+@click.argument("name", metavar="MUTANT|THEOREM")
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as an ITF document.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the document here, too."
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="Show every variable at every step, not only what changed."
+)
+@click.option(
+    "--depth", type=click.IntRange(min=1), default=DEFAULT_DEPTH, show_default=True, help="Longest run tried."
+)
+@click.option("--budget", type=click.IntRange(min=1), default=DEFAULT_BUDGET, help="Solver resources.")
+def trace(name: str, as_json: bool, output: Path | None, everything: bool, depth: int, budget: int) -> int:
+    """Find the shortest run that shows a seeded defect, and replay it on the reference that carries it.
+
+    A theorem's name stands for a mutant that breaks exactly this theorem. Exit code 3 when the search ends
+    without a run, or the replay does not show what the model showed.
+    """
+    mutant = mutant_named(name)
+    try:
+        document = make_trace(mutant, depth=depth, budget=budget)
+    except NoTrace as verdict:
+        click.echo(f"ringproof: {verdict}", err=True)
+        return EXIT_UNKNOWN
+    except LookupError as error:
+        raise BadInputError(f"{mutant} has no trace: {error}") from None
+    if output is not None:
+        document.save(output)
+    if as_json:
+        click.echo(document.text(), nl=False)
+    else:
+        render(document, Console(highlight=False), all=everything)
+    if not document.replayed:
+        click.echo(f"ringproof: not replayed: {document.extra.get('not_replayed', 'unknown')}", err=True)
+        return EXIT_UNKNOWN
+    return EXIT_HELD

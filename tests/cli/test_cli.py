@@ -1,0 +1,157 @@
+"""The command line: exit codes, one-line errors, and the JSON that other programs read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ringproof.cli import run
+from ringproof.proofs.mutants.catalog import CATALOG
+from ringproof.proofs.theorems import THEOREMS
+
+
+def _complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Runs a command that must end with exit code 2, nothing on standard output and one line of complaint."""
+    assert run([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("ringproof: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_no_verb_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a verb the help names all of them and the exit codes."""
+    run(["--help"])
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb in ("prove", "trace", "validate", "replay", "explain", "build", "demo"))
+    assert "3 something is unknown" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("prove", "free-list-sund"), "did you mean free-list-sound?"),
+        (("trace", "b1"), None),
+        (("trace", "B99"), "did you mean"),
+        (("build", "--mutant", "A99"), "did you mean"),
+        (("explain", "num-fre-exact"), "did you mean num-free-exact?"),
+    ],
+)
+def test_unknown_name_suggests_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], hint: str | None
+) -> None:
+    """A name nobody knows is one line with the nearest known one; case does not matter for mutants."""
+    if hint is None:
+        assert run([*arguments, "--json"]) == 0
+    else:
+        assert hint in _complaint(capsys, *arguments)
+
+
+@pytest.mark.parametrize("size", ["0", "3", "65536", "-4"])
+def test_impossible_queue_sizes(capsys: pytest.CaptureFixture[str], size: str) -> None:
+    """No queue has size 0, 3, 65536 or less than none; the line says which are possible."""
+    line = _complaint(capsys, "validate", "--queue-size", size, "lib.so")
+    assert size in line
+    assert "power of two" in line
+
+
+def test_usage_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown option and a missing argument are one line each, with where to read more."""
+    assert "--help" in _complaint(capsys, "prove", "--fats")
+    assert "--help" in _complaint(capsys, "validate")
+    assert "Missing argument" in _complaint(capsys, "trace")
+
+
+def test_library_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A missing file, a text file and a folder are no drivers: exit code 2, one line naming the file."""
+    text = tmp_path / "notes.so"
+    text.write_text("not a library")
+    for path in (tmp_path / "absent.so", text, tmp_path):
+        assert str(path) in _complaint(capsys, "validate", path)
+
+
+def test_unusable_library_in_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """With --json what could not be tested is a document of verdict error, and exit code 2."""
+    assert run(["validate", "--json", str(tmp_path / "absent.so")]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == "error"
+    assert report["trace"] is None
+
+
+def test_no_compiler(tmp_path: Path) -> None:
+    """Without a C compiler, building is one line and exit code 2."""
+    environment = {**os.environ, "CC": "", "PATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ringproof", "build"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no C compiler" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_source_without_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A source folder that is missing, empty or does not compile is one line saying where."""
+    assert "no such directory" in _complaint(capsys, "validate", "--source", tmp_path / "absent")
+    assert "no C source" in _complaint(capsys, "validate", "--source", tmp_path)
+    (tmp_path / "driver.c").write_text("int f(void) { return }\n")
+    assert "driver.c:1" in _complaint(capsys, "validate", "--source", tmp_path)
+
+
+def test_bad_traces(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A trace that is missing, no JSON, cut short or something else is one line naming the file."""
+    trace = tmp_path / "trace.itf.json"
+    assert str(trace) in _complaint(capsys, "replay", trace)
+    for text in ("", "{", "[]", '{"#meta": {}, "vars": [], "states": []}'):
+        trace.write_text(text)
+        assert str(trace) in _complaint(capsys, "replay", trace)
+
+
+def test_prove_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """The keys of prove's JSON, and that a proof looked at its hypotheses."""
+    assert run(["prove", "need-event-exact", "num-free-exact", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {"theorems", "seconds", "solver"} <= report.keys()
+    assert [theorem["name"] for theorem in report["theorems"]] == ["num-free-exact", "need-event-exact"]
+    for theorem in report["theorems"]:
+        keys = {"name", "title", "verdict", "expected", "seconds", "rlimit", "obligations", "vacuous"}
+        assert keys <= theorem.keys()
+        assert theorem["verdict"] == theorem["expected"] == "proved"
+        assert theorem["vacuous"] is False
+        assert "mutants_killed" not in theorem
+
+
+def test_fast_is_honest_about_vacuity(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fast run does not claim to have looked whether hypotheses can hold."""
+    assert run(["prove", "num-free-exact", "--fast", "--json"]) == 0
+    (theorem,) = json.loads(capsys.readouterr().out)["theorems"]
+    assert theorem["vacuous"] is None
+
+
+def test_starved_proof_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without resources a theorem is unknown, which is exit code 3 and never a pass."""
+    assert run(["prove", "free-list-sound", "--budget", "1", "--json"]) == 3
+    (theorem,) = json.loads(capsys.readouterr().out)["theorems"]
+    assert theorem["verdict"] == "unknown"
+
+
+def test_explain_knows_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every theorem and every mutant can be explained, and the overview lists them."""
+    assert run(["explain"]) == 0
+    overview = capsys.readouterr().out
+    for name in (*THEOREMS, *CATALOG):
+        assert name in overview
+        assert run(["explain", name]) == 0
+        assert name in capsys.readouterr().out
+
+
+def test_closed_pipe_is_no_error() -> None:
+    """A reader that has seen enough (head) makes no traceback."""
+    command = f"{sys.executable} -m ringproof explain | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""
