@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import z3
+
 from ringproof.model.invariants import INVARIANTS, assumed
 from ringproof.model.ring import Ring
 from ringproof.model.size import OneSize
@@ -57,6 +58,31 @@ def test_a_chain_of_three_goes_there_and_back() -> None:
     assert [number(get.after.num_free), number(get.after.free_head)] == [4, 0]
     assert [number(get.after.next(z3.IntVal(d))) for d in range(3)] == [1, 2, 3]
     assert number(get.after.used_event) == 1 or z3.is_true(model.eval(get.before.no_interrupt, True))
+
+
+def test_completions_out_of_order_bring_the_right_tokens() -> None:
+    """On a full ring of two, the chain completed first comes back first, with its own token."""
+    ring = Ring(OneSize(2))
+    start = ring.initial()
+    steps = []
+    for operation in ("add", "add", "read", "read", "complete", "complete", "get", "get"):
+        turn = Ring(OneSize(2))
+        number = len(steps)
+        turn.token, turn.chosen, turn.segments = (
+            z3.IntVal(100 + number),
+            z3.Int(f"chosen_{number}"),
+            z3.IntVal(1),
+        )
+        state = steps[-1].after if steps else start
+        steps.append(getattr(turn, operation)(state))
+    solver = z3.Solver()
+    solver.add(*(step.guard for step in steps), steps[4].head == 1)
+    assert solver.check() == z3.sat
+    model = solver.model()
+    assert model.eval(steps[1].after.num_free).as_long() == 0
+    assert [model.eval(step.token, model_completion=True).as_long() for step in steps[6:]] == [101, 100]
+    solver.add(z3.Or([z3.Not(invariant.holds(ring, steps[-1].after)) for invariant in INVARIANTS.values()]))
+    assert solver.check() == z3.unsat
 
 
 def test_every_invariant_excludes_something() -> None:

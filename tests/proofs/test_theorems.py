@@ -4,16 +4,17 @@ import dataclasses
 
 import pytest
 import z3
+
 from ringproof.model.invariants import INVARIANTS
 from ringproof.model.ring import Ring, Step
 from ringproof.model.size import EverySize, OneSize
-from ringproof.proofs.discharge import Task, discharge, examine
+from ringproof.proofs.discharge import HINTED, Task, discharge, examine
 from ringproof.proofs.engine import judge
 from ringproof.proofs.hints import HINTS
 from ringproof.proofs.mutants.catalog import CATALOG
 from ringproof.proofs.mutants.ring import MUTANTS
 from ringproof.proofs.solver import refute
-from ringproof.proofs.theorem import Obligation, Query, Stage, claim, keeps, lemma
+from ringproof.proofs.theorem import Obligation, Query, Stage, claim, every_size, keeps, lemma
 from ringproof.proofs.theorems import THEOREMS
 
 BUDGET = 4_000_000
@@ -33,6 +34,18 @@ def test_labels_name_one_obligation() -> None:
     labels = [(theorem.name, entry.label) for theorem in THEOREMS.values() for entry in theorem.obligations]
     assert len(labels) == len(set(labels))
     assert set(HINTS) <= {label for _, label in labels}
+
+
+def test_hints_suffice() -> None:
+    """Every quantified obligation goes through from its hint, at less than half the budget for that."""
+    stage = every_size()
+    for theorem in THEOREMS.values():
+        for obligation in theorem.obligations:
+            if obligation.every_size:
+                query = obligation.build(stage)
+                few = {name: query.hypotheses[name] for name in HINTS[obligation.label]}
+                answer = refute(dataclasses.replace(query, hypotheses=few), HINTED // 2)
+                assert answer.result == "unsat", obligation.label
 
 
 def test_every_theorem_explains_itself() -> None:
