@@ -105,11 +105,12 @@ static uint64_t sum_of(const uint8_t *table, uint32_t bytes)
 static void walk_table(struct walk *walk, const struct rp_descriptor *indirect)
 {
     struct rp_device *device = walk->device;
-    const uint8_t *table = table_memory(device, indirect->address);
+    const uint8_t *table;
     uint32_t entries = indirect->length / 16, at = 0, steps = 0;
 
     if (!table_readable(device, indirect->address, indirect->length))
         return;
+    table = table_memory(device, indirect->address);
     if (entries > RP_PIECES)
         entries = RP_PIECES;
     walk->chain->table_address = indirect->address;

@@ -55,6 +55,11 @@ static void check_zero(struct rp_device *device)
     rp_check(device->log, RP_FIND_RING_NOT_ZERO, idx == 0, RP_PAIR(2, 2), idx);
 }
 
+static void *part_memory(const struct rp_arena *arena, uint64_t address)
+{
+    return arena->memory + (address - RP_ARENA_ADDRESS);
+}
+
 static void copy_used(struct rp_device *device)
 {
     device->shadow_flags = device->used[0];
@@ -68,7 +73,6 @@ bool rp_device_create(struct rp_device *device, const struct rp_device_config *c
                       const struct rp_arena *arena, struct rp_log *log)
 {
     uint32_t n = config->queue_size;
-    uint8_t *memory = arena->memory - RP_ARENA_ADDRESS;
 
     memset(device, 0, sizeof(*device));
     device->config = *config;
@@ -76,9 +80,9 @@ bool rp_device_create(struct rp_device *device, const struct rp_device_config *c
     device->log = log;
     if (!check_parts(config, arena, log))
         return false;
-    device->desc = (volatile struct rp_descriptor *)(void *)(memory + config->desc_address);
-    device->avail = (volatile uint16_t *)(void *)(memory + config->avail_address);
-    device->used = (volatile uint16_t *)(void *)(memory + config->used_address);
+    device->desc = part_memory(arena, config->desc_address);
+    device->avail = part_memory(arena, config->avail_address);
+    device->used = part_memory(arena, config->used_address);
     device->shadow_desc = calloc(n, sizeof(device->shadow_desc[0]));
     device->shadow_avail = calloc(n, sizeof(device->shadow_avail[0]));
     device->shadow_used = calloc(n, sizeof(device->shadow_used[0]));

@@ -1,12 +1,14 @@
 """Every check of the device can fail, each for the fault it is there for, and none fails without one."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from ringproof.building import build_driver, c_sources
+from ringproof.building import build_driver, build_program, c_sources
 from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
 from ringproof.impl.harness.reference_runner import QueueConfig
+from ringproof.validation import worker as worker_module
 from ringproof.validation.verdicts import VERDICTS, FindingCode
 from ringproof.validation.worker import Finding, Worker
 
@@ -157,6 +159,51 @@ def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, 
         assert [finding for finding in worker.findings() if finding.failed] == []
         made = {FindingCode(finding.code) for finding in worker.findings()}
     assert len(made) > 25
+
+
+@pytest.mark.parametrize("habit", ["push", "publish-at-kick"])
+@pytest.mark.parametrize("features", [0, ALL])
+def test_declared_habits_are_no_faults(
+    habit: str, features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pushing tokens from the interrupt and publishing at the kick are allowed by VIRTIO."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", habit)
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, features))
+        for seed in range(4):
+            worker.run(tour(features, seed))
+        results = [
+            Result(*fields) for fields in RESULT.iter_unpack(worker.run(_ops(Op(Code.ROUNDS, a=70000))))
+        ]
+        assert results[0].status == 70000
+        worker.destroy()
+        assert [finding for finding in worker.findings() if finding.failed] == []
+
+
+@pytest.mark.slow
+def test_the_worker_is_clean_under_sanitizers(
+    tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built with ASan and UBSan, it takes every fault and random memory without a report."""
+    harness, device = (Path(str(files(f"ringproof.impl.{room}"))) for room in ("harness", "device"))
+    program = build_program(
+        sorted([*harness.glob("*.c"), *device.glob("*.c")]),
+        include=(harness, device, c_sources()),
+        sanitize=("address", "undefined"),
+        extra_flags=("-Wl,--no-as-needed", "-ldl"),
+    )
+    monkeypatch.setattr(worker_module, "worker_program", lambda: program)
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")  # the libraries under test leak on purpose
+    faults = [(row[0], row[1], row[2]) for row in FAULTS]
+    for fault, features, size in [
+        *faults,
+        *[("noise", features, size) for features in (0, ALL) for size in (1, 64)],
+    ]:
+        monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
+        with Worker(tiny, stop_on_finding=False, memory_limit=0, timeout=60) as worker:
+            if worker.create(_config(size, features)):
+                worker.run(tour(features, 1) + tour(features, 2))
+                worker.destroy()
 
 
 @pytest.mark.parametrize("profile", ["virtio-1.x", "linux-3.11"])

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
- * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it.
+ * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Two names
+ * are no faults but habits: "publish-at-kick" and "push".
  */
 #include "tiny.h"
 
@@ -112,7 +113,7 @@ static uint16_t place_table(struct tiny *t, const struct rp_segment *segments, u
 static void publish(struct tiny *t)
 {
     t->avail_idx++;
-    if (fault("publish-nothing"))
+    if (fault("publish-nothing") || fault("publish-at-kick"))
         return;
     if (fault("publish-twice") && t->adds == 2)
         t->avail_idx++;
@@ -182,6 +183,8 @@ static void kick(void *queue)
     uint16_t old = t->kicked;
     int needed;
 
+    if (fault("publish-at-kick"))
+        __atomic_store_n(&t->avail[1], t->avail_idx, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     t->kicked = t->avail_idx;
     if (t->event)
@@ -293,8 +296,15 @@ static int interrupt(void *queue)
 
     if (!more(t) || fault("interrupt-missed"))
         return 0;
-    if (t->env->has_callback)
+    if (fault("push")) {
+        void *token;
+        uint32_t length;
+
+        while (get_buf(t, &token, &length) == 1)
+            t->env->completed(t->env->context, token, length);
+    } else if (t->env->has_callback) {
         t->env->callback(t->env->context);
+    }
     return 1;
 }
 
@@ -340,6 +350,12 @@ const struct rp_driver *rp_driver_entry(void)
         .detach_unused = detach_unused,
     };
 
+    if (fault("push")) {
+        driver.traits |= RP_TRAIT_PUSHES_BUFFERS;
+        driver.get_buf = NULL;
+    }
+    if (fault("publish-at-kick"))
+        driver.traits |= RP_TRAIT_PUBLISH_AT_KICK;
     if (fault("abi-version"))
         driver.abi_version = 7;
     if (fault("abi-size"))
