@@ -55,8 +55,9 @@ static void add_piece(struct walk *walk, const struct rp_descriptor *descriptor)
              KNOWN_FLAGS);
     rp_check(device->log, RP_FIND_WRITE_BEFORE_READ, write || !walk->writable_seen, walk->pieces,
              walk->chain->head);
-    rp_check(device->log, RP_FIND_ADDRESS_UNMAPPED, reachable(device, descriptor->address, descriptor->length),
-             descriptor->address, descriptor->length);
+    rp_check(device->log, RP_FIND_ADDRESS_UNMAPPED,
+             reachable(device, descriptor->address, descriptor->length), descriptor->address,
+             descriptor->length);
     walk->writable_seen = walk->writable_seen || write;
     if (write)
         walk->chain->writable += descriptor->length;
@@ -159,7 +160,8 @@ static void walk_chain(struct walk *walk)
 
     while (take(walk, at)) {
         const struct rp_descriptor *descriptor = &device->shadow_desc[at];
-        bool indirect = (descriptor->flags & RP_DESC_INDIRECT) != 0, next = (descriptor->flags & RP_DESC_NEXT) != 0;
+        bool indirect = (descriptor->flags & RP_DESC_INDIRECT) != 0;
+        bool next = (descriptor->flags & RP_DESC_NEXT) != 0;
 
         if (indirect) {
             rp_check(device->log, RP_FIND_INDIRECT_UNNEGOTIATED, device->config.indirect, at, 0);

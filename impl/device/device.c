@@ -18,7 +18,8 @@ static bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
 
 /* VIRTIO 1.3 section 2.7.1: alignment; section 2.7: three parts of their own. a: which part (1 to 3) and
  * its alignment, or which two overlap and 0; b: the address. */
-static bool check_parts(const struct rp_device_config *config, const struct rp_arena *arena, struct rp_log *log)
+static bool check_parts(const struct rp_device_config *config, const struct rp_arena *arena,
+                        struct rp_log *log)
 {
     uint64_t n = config->queue_size;
     const uint64_t address[3] = {config->desc_address, config->avail_address, config->used_address};
@@ -218,7 +219,8 @@ static void use(struct rp_device *device, const struct rp_chain *chain, uint16_t
     rp_ledger_completed(device, chain, shadow->length);
 }
 
-uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count, bool *due)
+uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count,
+                            bool *due)
 {
     uint16_t old = device->shadow_used_idx, new = old;
     uint32_t done;

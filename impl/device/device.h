@@ -143,7 +143,8 @@ void rp_device_observe(struct rp_device *device);
 /* Reads up to `limit` chains (0: all); returns how many, and the CRC of what they held. */
 uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc);
 /* Completes as operations.py says; *due is whether an interrupt is. */
-uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count, bool *due);
+uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count,
+                            bool *due);
 /* Compares all outstanding memory with what it must hold; `tables` too, or only some of them. */
 void rp_device_check(struct rp_device *device, bool tables);
 
@@ -189,7 +190,8 @@ void rp_notice_prepared(struct rp_device *device);
 void rp_notice_polled(struct rp_device *device, bool news);
 /* get_buf found nothing. */
 void rp_notice_idle(struct rp_device *device);
-/* The interrupt entry returned `handled`, having called back (or pushed tokens) so often; `waiting` before.  */
+/* The interrupt entry returned `handled`, having called back (or pushed tokens) so often; before it,
+ * `waiting` buffers were used and not returned. */
 void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting);
 
 static inline uint16_t rp_avail_idx(const struct rp_device *device)

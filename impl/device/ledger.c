@@ -137,7 +137,8 @@ static void list_detachable(struct rp_device *device)
     for (entry = device->published; entry < device->offered && entry - device->published < RP_OFFERS; entry++)
         device->detached[device->detached_count++] = device->offers[entry % RP_OFFERS].token << 1;
     for (entry = device->completions_out; entry < device->completions_in; entry++)
-        device->detached[device->detached_count++] = device->completions[entry % RP_COMPLETIONS].token << 1 | 1;
+        device->detached[device->detached_count++] =
+            device->completions[entry % RP_COMPLETIONS].token << 1 | 1;
     qsort(device->detached, device->detached_count, sizeof(device->detached[0]), ascending);
 }
 

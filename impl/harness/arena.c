@@ -20,8 +20,8 @@ bool rp_arena_map(struct rp_arena *arena, int file, uint64_t file_offset, struct
     memset(arena, 0, sizeof(*arena));
     if (reserved == MAP_FAILED)
         return false;
-    arena->memory = mmap(reserved + PAGE, RP_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file,
-                         (off_t)file_offset);
+    arena->memory = mmap(reserved + PAGE, RP_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                         file, (off_t)file_offset);
     arena->owners = calloc(RP_ARENA_BYTES / GRANULE, sizeof(arena->owners[0]));
     arena->file = file;
     arena->file_offset = file_offset;

@@ -70,7 +70,8 @@ static void completed(void *context, void *token, uint32_t length)
 
 bool rp_environment_init(struct rp_harness *harness)
 {
-    harness->buffers = mmap(NULL, RP_BUFFER_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    harness->buffers = mmap(NULL, RP_BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     harness->segments = calloc(RP_SEGMENTS_MAX, sizeof(harness->segments[0]));
     harness->pushed = calloc(RP_PUSHED, sizeof(harness->pushed[0]));
     harness->privates.log = &harness->log;

@@ -18,7 +18,8 @@ static bool check_version(struct rp_harness *harness, const struct rp_driver *dr
     char line[128];
 
     if (driver->abi_version != RP_ABI_VERSION) {
-        (void)snprintf(line, sizeof(line), "it was built for version %u of the driver ABI; this is version %u",
+        (void)snprintf(line, sizeof(line),
+                       "it was built for version %u of the driver ABI; this is version %u",
                        driver->abi_version, RP_ABI_VERSION);
         return complain(harness, line);
     }

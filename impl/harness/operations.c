@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static bool pushes(const struct rp_harness *harness)
+static bool pushes_buffers(const struct rp_harness *harness)
 {
     return (harness->driver.traits & RP_TRAIT_PUSHES_BUFFERS) != 0;
 }
@@ -14,7 +14,8 @@ static bool pushes(const struct rp_harness *harness)
 /* An answer must be among those the ABI names; a: the answer, b: the operation. */
 static void check_answer(struct rp_harness *harness, bool documented, int answer, enum rp_op_code code)
 {
-    rp_check(&harness->log, RP_FIND_UNDOCUMENTED_RETURN, documented, (uint64_t)(int64_t)answer, (uint64_t)code);
+    rp_check(&harness->log, RP_FIND_UNDOCUMENTED_RETURN, documented, (uint64_t)(int64_t)answer,
+             (uint64_t)code);
 }
 
 /* The device was honest: a queue that calls it broken is wrong. */
@@ -28,13 +29,15 @@ static void make_segments(struct rp_harness *harness, uint32_t seed, uint32_t co
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t x = seed + i * 0x9e3779b1u, offset = x >> 8 & 0xffff0u;
-        struct rp_segment segment = {harness->buffers + offset, RP_BUFFER_ADDRESS + offset, 1 + (x & 0x7ffu), 0};
+        struct rp_segment segment = {harness->buffers + offset, RP_BUFFER_ADDRESS + offset,
+                                     1 + (x & 0x7ffu), 0};
 
         harness->segments[i] = segment;
     }
 }
 
-static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t seed, uint8_t flags, uint64_t *token)
+static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t seed, uint8_t flags,
+               uint64_t *token)
 {
     uint64_t count = (uint64_t)out + in;
     bool sensible = count > 0 && (flags & RP_OPF_NULL_TOKEN) == 0;
@@ -101,7 +104,7 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
 
     *token = 0;
     *length = 0;
-    if (pushes(harness))
+    if (pushes_buffers(harness))
         return pop(harness, token, length);
     answer = harness->driver.get_buf(harness->queue, &given, &written);
     rp_device_observe(&harness->device);
@@ -189,11 +192,12 @@ static void rounds(struct rp_harness *harness, const struct rp_op *op, struct rp
 
 uint32_t rp_operations_offered(const struct rp_driver *driver)
 {
+    bool pushes = (driver->traits & RP_TRAIT_PUSHES_BUFFERS) != 0;
     uint32_t has = 0;
 
     has |= (uint32_t)(driver->add != NULL) << RP_OP_ADD;
     has |= (uint32_t)(driver->kick != NULL) << RP_OP_KICK;
-    has |= (uint32_t)(driver->get_buf != NULL || (driver->traits & RP_TRAIT_PUSHES_BUFFERS) != 0) << RP_OP_GET;
+    has |= (uint32_t)(driver->get_buf != NULL || pushes) << RP_OP_GET;
     has |= (uint32_t)(driver->disable_cb != NULL) << RP_OP_DISABLE_CB;
     has |= (uint32_t)(driver->enable_cb != NULL) << RP_OP_ENABLE_CB;
     has |= (uint32_t)(driver->enable_cb_delayed != NULL) << RP_OP_ENABLE_CB_DELAYED;
@@ -201,7 +205,8 @@ uint32_t rp_operations_offered(const struct rp_driver *driver)
     has |= (uint32_t)(driver->poll != NULL) << RP_OP_POLL;
     has |= (uint32_t)(driver->interrupt != NULL) << RP_OP_INTERRUPT;
     has |= (uint32_t)(driver->detach_unused != NULL) << RP_OP_DETACH_UNUSED;
-    return has | 1u << RP_OP_READ | 1u << RP_OP_COMPLETE | 1u << RP_OP_SET_FLAGS | 1u << RP_OP_SET_AVAIL_EVENT;
+    has |= 1u << RP_OP_READ | 1u << RP_OP_COMPLETE | 1u << RP_OP_SET_FLAGS | 1u << RP_OP_SET_AVAIL_EVENT;
+    return has;
 }
 
 static bool offered(const struct rp_harness *harness, uint8_t code)

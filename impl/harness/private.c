@@ -26,7 +26,8 @@ static struct rp_private_block *find(struct rp_privates *privates, const void *p
 
     if (privates->count == 0)
         return NULL;
-    for (i = place_of(privates, payload); privates->table[i].payload != NULL; i = (i + 1) & (privates->capacity - 1))
+    for (i = place_of(privates, payload); privates->table[i].payload != NULL;
+         i = (i + 1) & (privates->capacity - 1))
         if (privates->table[i].payload == payload)
             return &privates->table[i];
     return NULL;
@@ -142,7 +143,8 @@ static void check_canaries(struct rp_privates *privates, const struct rp_private
     if (i == front)
         for (i = front + block->bytes; i < front + block->bytes + tail && begin[i] == CANARY; i++)
             ;
-    rp_check(privates->log, RP_FIND_CANARY, i == front + block->bytes + tail, (uint64_t)i - front, block->bytes);
+    rp_check(privates->log, RP_FIND_CANARY, i == front + block->bytes + tail, (uint64_t)i - front,
+             block->bytes);
 }
 
 static void give_back(struct rp_privates *privates, const struct rp_private_block *block)

@@ -72,7 +72,8 @@ static enum rp_answer refuse(struct rp_harness *harness, const char *why)
     return RP_ANSWER_ERROR;
 }
 
-static struct rp_device_config device_config(const struct rp_harness *harness, const struct rp_ring_parts *parts)
+static struct rp_device_config device_config(const struct rp_harness *harness,
+                                              const struct rp_ring_parts *parts)
 {
     struct rp_device_config config = {
         .queue_size = harness->env.queue_size,
