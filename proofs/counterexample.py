@@ -5,6 +5,7 @@ every invariant but need not be reachable. Reachable counterexamples come from t
 """
 
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import z3
@@ -26,6 +27,35 @@ def read(query: Query, model: z3.ModelRef) -> dict[str, Any]:
     for name, state in query.states.items():
         shown[name] = _state(model, state, size if isinstance(size, int) and size <= _LARGEST_SHOWN else 0)
     return shown
+
+
+def changes(shown: dict[str, Any]) -> tuple[str, ...]:
+    """Return a counterexample as lines: its values, then each field and cell that changes.
+
+    Of a counterexample with a single state, every field is given.
+    """
+    values = [f"{name} {value}" for name, value in shown.items() if not isinstance(value, dict)]
+    lines = [", ".join(values)] if values else []
+    states = [value for value in shown.values() if isinstance(value, dict)]
+    if len(states) == 1:
+        return (*lines, *(f"{name} {value}" for name, value in states[0].items()))
+    for old, new in pairwise(states):
+        for name, value in old.items():
+            lines += _change(name, value, new[name])
+    return tuple(lines)
+
+
+def _change(name: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, list):
+        return [
+            line
+            for i, pair in enumerate(zip(old, new, strict=True))
+            for line in _change(f"{name}[{i}]", *pair)
+        ]
+    if isinstance(old, dict):
+        keys = sorted(old.keys() | new.keys(), key=int)
+        return [line for key in keys for line in _change(f"{name}[{key}]", old.get(key), new.get(key))]
+    return [] if old == new else [f"{name} {old} -> {new}"]
 
 
 def _state(model: z3.ModelRef, state: State, size: int) -> dict[str, Any]:

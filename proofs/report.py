@@ -35,6 +35,11 @@ class TheoremResult:
         """Whether the verdict is the one the list of theorems announces."""
         return self.verdict == self.expected
 
+    @property
+    def counterexample(self) -> dict[str, Any] | None:
+        """The first counterexample found, if any; ``counterexample.changes`` makes lines of it."""
+        return next((entry.counterexample for entry in self.details if entry.counterexample), None)
+
     def to_json(self) -> dict[str, Any]:
         """Return JSON data; ``mutants_killed`` only if mutants were tried."""
         data = asdict(self)

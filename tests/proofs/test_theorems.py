@@ -8,6 +8,7 @@ import z3
 from ringproof.model.invariants import INVARIANTS
 from ringproof.model.ring import Ring, Step
 from ringproof.model.size import EverySize, OneSize
+from ringproof.proofs.counterexample import changes
 from ringproof.proofs.discharge import HINTED, Task, discharge, examine
 from ringproof.proofs.engine import judge
 from ringproof.proofs.hints import HINTS
@@ -43,6 +44,7 @@ def test_hints_suffice() -> None:
         for obligation in theorem.obligations:
             if obligation.every_size:
                 query = obligation.build(stage)
+                assert obligation.label in HINTS, "run python -m ringproof.proofs.learn"
                 few = {name: query.hypotheses[name] for name in HINTS[obligation.label]}
                 answer = refute(dataclasses.replace(query, hypotheses=few), HINTED // 2)
                 assert answer.result == "unsat", obligation.label
@@ -87,7 +89,9 @@ def test_a_contradictory_lemma_is_vacuous() -> None:
     assert examine(Task("none", "absurd"), [absurd]).vacuous is True
 
 
-@pytest.mark.parametrize("name", THEOREMS)
+@pytest.mark.parametrize(
+    "name", ["slot-injective", "num-free-exact", "chain-well-formed", "accelerated-round"]
+)
 def test_a_starved_solver_never_proves(name: str) -> None:
     """With next to no budget nothing that needs search is proved or refuted: the verdict is unknown."""
     theorem = THEOREMS[name]
@@ -108,6 +112,16 @@ def test_a_false_claim_is_refuted_with_a_ring() -> None:
     assert shown["after"]["num_free"] == 0
     assert shown["before"]["num_free"] == shown["segments"] <= shown["queue_size"]
     assert sorted(shown["before"]["gat"]) == list(range(shown["queue_size"]))
+
+
+def test_a_counterexample_says_what_changes() -> None:
+    """As lines, a counterexample names its values, and only the fields and cells that change."""
+    shown = {
+        "queue_size": 2,
+        "before": {"free_head": 0, "next": [1, 0], "num_free": 2, "order": {}},
+        "after": {"free_head": 1, "next": [1, 1], "num_free": 2, "order": {"7": 0}},
+    }
+    assert changes(shown) == ("queue_size 2", "free_head 0 -> 1", "next[1] 0 -> 1", "order[7] None -> 0")
 
 
 class _AnySize(EverySize):
