@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from ringproof.proofs import engine, solver
 from ringproof.proofs.discharge import ObligationResult, Task, TaskResult
 from ringproof.proofs.engine import UnknownTheoremError, prove

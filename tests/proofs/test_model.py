@@ -6,7 +6,7 @@ import pytest
 import z3
 
 from ringproof.model.invariants import INVARIANTS, assumed
-from ringproof.model.ring import Ring
+from ringproof.model.ring import Ring, Step
 from ringproof.model.size import OneSize
 from ringproof.model.state import State, arbitrary
 
@@ -64,7 +64,7 @@ def test_completions_out_of_order_bring_the_right_tokens() -> None:
     """On a full ring of two, the chain completed first comes back first, with its own token."""
     ring = Ring(OneSize(2))
     start = ring.initial()
-    steps = []
+    steps: list[Step] = []
     for operation in ("add", "add", "read", "read", "complete", "complete", "get", "get"):
         turn = Ring(OneSize(2))
         number = len(steps)

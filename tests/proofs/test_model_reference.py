@@ -102,7 +102,7 @@ class _Model:
 
     def can(self, step: Step) -> bool:
         """Tell whether a transition may happen now."""
-        return z3.is_true(z3.simplify(step.guard))
+        return bool(z3.is_true(z3.simplify(step.guard)))
 
     def take(self, step: Step) -> None:
         """Let a transition happen."""

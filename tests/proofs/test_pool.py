@@ -52,7 +52,8 @@ def _children() -> set[str]:
 def test_leaving_early_ends_all_workers() -> None:
     """No process outlives an iteration that its caller gave up."""
     before = _children()
-    outcomes = run(operator.call, [partial(abs, -1), partial(time.sleep, 60)], 2, 60.0)
+    jobs: list[Job] = [partial(abs, -1), partial(time.sleep, 60)]
+    outcomes = run(operator.call, jobs, 2, 60.0)
     next(outcomes)
     assert len(_children() - before) == 1
     outcomes.close()  # type: ignore[attr-defined]  # a generator, whatever its annotation
