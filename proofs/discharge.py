@@ -17,7 +17,7 @@ from .theorem import Obligation, Query, Stage, Verdict, every_size, one_size
 from .theorems import THEOREMS
 
 BUDGET = 12_000_000
-"""Resources for one obligation: three times what the dearest needs."""
+"""Resources for one obligation: six times what the dearest takes without its hint."""
 
 HINTED = 500_000
 """Resources for the attempt from hinted hypotheses: the dearest takes less than half."""
