@@ -1,8 +1,7 @@
 """The campaign behind ``ringproof validate``: stage after stage, until something fails or all has passed."""
 
 import time
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -93,7 +92,7 @@ class _Campaign:
                 return
 
     def _to_the_end(self, stage: Callable[[], Failure | None]) -> None:
-        """A stage; when going on after failures, again with each one put aside, until it passes."""
+        """Run a stage; when going on after failures, again with each one put aside, until it passes."""
         for _ in range(_MOST_ROUNDS if self.options.keep_going else 1):
             failure = stage()
             if failure is None:
@@ -129,7 +128,7 @@ class _Campaign:
         return None
 
     def _around_the_wrap(self) -> Failure | None:
-        """Short runs that begin just below 65536; the reference's state there is kept and used again."""
+        """Make short runs that begin just below 65536; the reference's state there is kept and used again."""
         quick = self.options.quick
         for config in _wrapping(self.pair, (4,) if quick else (1, 4, 256)):
             for at in range(16 if quick else 32):
@@ -161,7 +160,7 @@ class _Campaign:
         return None
 
     def _keep(self, failure: Failure) -> None:
-        """Shrinks a failure, puts it aside, and keeps the first one's trace."""
+        """Shrink a failure, put it aside, and keep the first one's trace."""
         self.pair.tallying = False
         process = self.pair.process
         patience = process.patience
@@ -199,7 +198,7 @@ class _Campaign:
     # -- the verdicts ---------------------------------------------------------------------------------
 
     def checks(self) -> tuple[Check, ...]:
-        """Every check with its verdict, in a fixed order."""
+        """Return every check with its verdict, in a fixed order."""
         return (*self._health(), *self._agreements(), *self._wraps(), *self._conservation(), *self._seen())
 
     @property
@@ -273,7 +272,7 @@ class _Campaign:
 
 
 def validate(library: Path, *, options: Options | None = None) -> ValidationReport:
-    """Validates the driver in a shared library; never raises for what the driver does wrong.
+    """Validate the driver in a shared library; never raises for what the driver does wrong.
 
     Raises LibraryError when the library cannot be a driver at all, BuildError when the worker
     cannot be built.
@@ -303,13 +302,13 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
 
 
 def _wrapping(pair: Pair, sizes: Sequence[int]) -> Iterator[QueueConfig]:
-    """The queues that are carried near the wrap: with the event index if the driver has it, and without."""
+    """Yield the queues that are carried near the wrap, with the event index and without."""
     for size, features in product(sizes, {pair.process.features & F_EVENT_IDX: None, 0: None}):
         yield QueueConfig(size, features, "modern", True, pair.profile, 1)
 
 
 def _with_circumstances(failure: Failure, again: int) -> Failure:
-    """The failure with where it shows added to its sentence."""
+    """Add to a failure's sentence where it shows."""
     shown = f"{len(failure.operations)} operation" + ("" if len(failure.operations) == 1 else "s")
     steady = "" if again == 2 else f"; shown again {again} times of 2"
     return replace(failure, detail=f"{failure.detail} ({described(failure.config)}; {shown}{steady})")

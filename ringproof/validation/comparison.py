@@ -4,6 +4,7 @@ Both get the operations and the driver's results and say which operations the re
 then look at the two arrays of results. They keep no more than what a driver's own choices make necessary.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from ..impl.harness.operations import (
 )
 
 _MASK = 0xFFFF
+_GET = Op(Code.GET).pack()
+_AT_ONCE = -1  # stands for an operation that only the reference runs
 _NUM_FREE_AT = 32  # offset of num_free in a result
 _ACTS_NOTHING = Op(Code.ADD, OpFlag.NULL_TOKEN, a=1)  # counts as an ADD and changes nothing
 
@@ -47,10 +50,10 @@ class Comparison(Protocol):
     """What a caller would like to know though no clause forbids it; "" for nothing."""
 
     def reference_operations(self, operations: bytes, results: bytes) -> bytes:
-        """The operations the reference runs in step with the driver's."""
+        """Return the operations the reference runs in step with the driver's."""
 
     def compare(self, operations: bytes, results: bytes, reference: bytes) -> Difference | None:
-        """The first difference between the driver's results and the reference's, for this array."""
+        """Return the first difference between the driver's results and the reference's, for this array."""
 
 
 class ByteForByte:
@@ -64,11 +67,11 @@ class ByteForByte:
         self._knows_num_free = knows_num_free
 
     def reference_operations(self, operations: bytes, results: bytes) -> bytes:  # noqa: ARG002
-        """The same operations."""
+        """Return the same operations."""
         return operations
 
     def compare(self, operations: bytes, results: bytes, reference: bytes) -> Difference | None:
-        """The first field that differs; a driver that cannot tell num_free is not held to it."""
+        """Return the first field that differs; a driver that cannot tell num_free is not held to it."""
         if results == reference:
             return None
         if not self._knows_num_free:
@@ -119,7 +122,7 @@ def _name(operation: Op) -> str:
 
 
 def _property(operation: Op, field: str, driver: Result) -> str:
-    """The slug of what a differing field stands for."""
+    """Return the slug of what a differing field stands for."""
     if field in ("notifies", "callbacks"):
         if operation.code == Code.ADD:
             return "full-ring-notifies" if driver.status == ENOSPC else "forced-kick-sufficient"
@@ -144,7 +147,7 @@ def _property(operation: Op, field: str, driver: Result) -> str:
 def memory_difference(
     step: int, queue_size: int, driver: tuple[bytes, bytes, bytes], reference: tuple[bytes, bytes, bytes]
 ) -> Difference | None:
-    """The first byte in which the ring parts (table, available ring, used ring) differ, in words."""
+    """Return the first byte in which the ring parts (table, available ring, used ring) differ, in words."""
     for part, got, expected in zip(("desc", "avail", "used"), driver, reference, strict=True):
         if got == expected:
             continue
@@ -159,7 +162,7 @@ def memory_difference(
 
 
 def _place(part: str, at: int, queue_size: int) -> tuple[str, int, int, str]:
-    """What the byte belongs to: its name, where that begins, how wide it is, and the property it bears."""
+    """Say what a byte belongs to: its name, where that begins, its width, and the property it bears."""
     if part == "desc":
         index, inside = divmod(at, 16)
         for name, start, width in (("addr", 0, 8), ("len", 8, 4), ("flags", 12, 2), ("next", 14, 2)):
@@ -185,7 +188,8 @@ class ByMeaning:
     The reference follows the driver's choices: a chain it refused is not added, the device reads as many
     chains as it found published. Compared are what the device read, tokens and lengths in order,
     indices (at the latest after a kick), and what enable_cb and poll promise. That a drained queue whose
-    callback is on asks for the next interrupt is no more than a remark: some drivers re-arm in enable_cb only.
+    callback is on asks for the next interrupt is no more than a remark: some drivers re-arm in enable_cb
+    only. From a driver that ``pushes`` tokens, the reference's are awaited as soon as they are used.
     """
 
     same_bytes = False
@@ -201,9 +205,10 @@ class ByMeaning:
         self._mark: int | None = None
         self._published = 0  # avail_idx at the last kick
         self._held: set[int] = set()  # tokens the driver holds
+        self._used: deque[Result] = deque()  # what a driver that pushes has to push, oldest first
 
     def reference_operations(self, operations: bytes, results: bytes) -> bytes:
-        """The driver's operations, with its refusals, its read counts and its avail_idx put in."""
+        """Return the driver's operations, with its refusals, its read counts and its avail_idx put in."""
         out: list[bytes] = []
         self._origins = []
         for step, (fields, values) in enumerate(
@@ -222,21 +227,29 @@ class ByMeaning:
                 if status <= 0:
                     continue
                 out.append(OP.pack(code, 0, 0, status, 0, 0))
+            elif code == Code.GET and self._pushes:
+                continue  # the reference gave back what was used when it was used
             elif code == Code.SET_AVAIL_EVENT and flags & OpFlag.RELATIVE:
                 out.append(OP.pack(code, 0, 0, (values[5] + a) & _MASK, 0, 0))
             elif code == Code.ROUNDS and status != a:
-                self.given_up = f"the driver stopped after {status} of {a} rounds from an empty ring"
+                self.given_up = f"the driver stopped after {status} of {a} rounds"
                 break
             else:
                 out.append(OP.pack(*fields))
             self._origins.append(step)
+            if code == Code.COMPLETE and self._pushes and status > 0:
+                out.append(_GET * status)
+                self._origins += [_AT_ONCE] * status
         return b"".join(out)
 
     def compare(self, operations: bytes, results: bytes, reference: bytes) -> Difference | None:
-        """The first operation whose outcome means something else than the reference's."""
+        """Return the first operation whose outcome means something else than the reference's."""
         expected: dict[int, Result] = {}
         for step, values in zip(self._origins, RESULT.iter_unpack(reference), strict=True):
-            expected[step] = Result(*values)
+            if step == _AT_ONCE:
+                self._used.append(Result(*values))
+            else:
+                expected[step] = Result(*values)
         last = len(results) // RESULT.size
         for step in range(last):
             operation = Op(*OP.unpack_from(operations, step * OP.size))
@@ -287,6 +300,8 @@ class ByMeaning:
             self._drained = True
         elif got.status == 1:
             self._held.discard(got.token)
+            if self._used:
+                expected = self._used.popleft()
         if expected is None:
             return None
         seen, due = ((r.status, r.token, r.length) for r in (got, expected))
@@ -341,9 +356,9 @@ class ByMeaning:
             self._on = self._promised = False
             if code == Code.ENABLE_CB_PREPARE:
                 self._mark = got.used_idx
-            if code == Code.INTERRUPT and expected is not None and not self._pushes:
-                if expected.callbacks and not got.callbacks:
-                    return "interrupt ran no callback though something was used", "callbacks-rearmed", ""
+            due = expected is not None and expected.callbacks > 0 and not self._pushes
+            if code == Code.INTERRUPT and due and not got.callbacks:
+                return "interrupt ran no callback though something was used", "callbacks-rearmed", ""
         elif code == Code.POLL and self._mark is not None and got.status == 0 and got.used_idx != self._mark:
             return "poll saw nothing though used_idx moved since the mark", "callbacks-rearmed", "2.7.14/n1"
         return None

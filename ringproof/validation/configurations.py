@@ -22,7 +22,7 @@ def feature_sets(claimed: int) -> list[int]:
 
 
 def feature_names(features: int) -> list[str]:
-    """The names of the feature bits set."""
+    """Return the names of the feature bits set."""
     return [name for bit, name in FEATURE_NAMES.items() if features & bit]
 
 
@@ -56,7 +56,7 @@ def long_run_configs(claimed: int, profile: str, sizes: Sequence[int] = LONG_RUN
 
 
 def described(config: QueueConfig) -> str:
-    """A queue in a few words: size, features, layout."""
+    """Describe a queue: size, features, layout."""
     names = " ".join(feature_names(config.features)) or "no features"
     callback = "" if config.has_callback else ", no callback"
     return f"queue size {config.queue_size}, {names}, {config.layout}{callback}"

@@ -18,7 +18,7 @@ _LONGEST = 5_000  # operations of a trace that is kept; longer ones help nobody
 
 
 def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
-    """Writes the trace of a failure into ``directory``, made if need be, and returns where it is.
+    """Write the trace of a failure into ``directory``, made if need be, and return where it is.
 
     None when the run is too long for a trace. Raises TraceError when it cannot be written.
     """
@@ -45,7 +45,7 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
 
 
 def steps_in_words(failure: Failure) -> tuple[str, ...]:
-    """The operations of a failure, one line each; the one that shows it is marked with an arrow."""
+    """Return the operations of a failure, one line each; the one that shows it is marked with an arrow."""
     lines = [
         f"{'->' if at == failure.step else '  '} {in_words(operation)}"
         for at, operation in enumerate(failure.operations)
@@ -78,7 +78,7 @@ class DriverReplay:
 def replay_on_driver(
     operations: Sequence[Op], config: QueueConfig, library: Path, *, hang_seconds: float = 10.0
 ) -> DriverReplay:
-    """Runs a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
+    """Run a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
 
     The reference takes the driver's profile; features the driver does not offer are left out, and so are
     operations it lacks. Raises LibraryError, BuildError.

@@ -28,17 +28,17 @@ CALLBACK_CODES = frozenset(
 
 
 def packed(*operations: Op) -> bytes:
-    """The operations as one array for the border to the worker."""
+    """Return the operations as one array for the border to the worker."""
     return b"".join(operation.pack() for operation in operations)
 
 
 def unpacked(operations: bytes) -> list[Op]:
-    """The operations of an array; its length is a multiple of 16."""
+    """Take an array apart; its length is a multiple of 16."""
     return [Op(*fields) for fields in OP.iter_unpack(operations)]
 
 
 def ring_operations(operations: bytes) -> int:
-    """How many ring operations an array stands for: a round counts its steps, five or four without KICK."""
+    """Count the ring operations an array stands for: a round counts its steps, five or four without KICK."""
     total = len(operations) // 16
     if bytes([Code.ROUNDS]) not in operations[::16]:
         return total
@@ -51,9 +51,9 @@ def ring_operations(operations: bytes) -> int:
 class Generator:
     """Phases of operations for one queue of ``queue_size`` entries with the negotiated ``features``.
 
-    ``offered`` are the codes the driver has; others are never made. ``pool`` is how many different ADDs of one
-    kind there are. Calls of :meth:`phase` go round all
-    kinds of phases in an order drawn from ``seed``; a phase ends with everything drained.
+    ``offered`` are the codes the driver has; others are never made. ``pool`` is how many different ADDs
+    of one kind there are. Calls of :meth:`phase` go round all kinds of phases in an order drawn
+    from ``seed``; a phase ends with everything drained.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Generator:
         self._make_pools(pool)
 
     def phase(self) -> bytes:
-        """The next phase, an array of a few hundred to a few thousand operations."""
+        """Return the next phase, an array of a few hundred to a few thousand operations."""
         if not self._round:
             self._round = [
                 self._ping_pong,
@@ -90,7 +90,7 @@ class Generator:
             yield self.phase()
 
     def drain(self) -> bytes:
-        """The device reads and completes all, the driver takes all back."""
+        """Let the device read and complete all, and the driver take all back."""
         count, self._in_flight = self._in_flight, 0
         complete = Op(Code.COMPLETE, a=self._below(64), b=self._below(64), c=_ALL)
         return packed(Op(Code.KICK), Op(Code.READ), complete) + self._get * (count + 1)
@@ -133,7 +133,7 @@ class Generator:
         return self._random.randrange(bound)
 
     def _add(self, segments: int, flags: int = 0) -> Op:
-        """An ADD of so many segments, mostly all device-readable as on a transmit queue."""
+        """Make an ADD of so many segments, mostly all device-readable as on a transmit queue."""
         writable = self._below(segments + 1) if self._below(4) == 0 else 0
         return Op(Code.ADD, flags, writable, segments - writable, self._below(1 << 32))
 
@@ -240,7 +240,7 @@ class Generator:
         return b"".join(parts)
 
     def _adversarial_words(self) -> bytes:
-        """The device's suppression words move to every place that matters between adds and kicks."""
+        """Move the device's suppression words to every place that matters between adds and kicks."""
         mixture = self._mixture(
             1500,
             (self._words, 3),

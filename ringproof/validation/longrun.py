@@ -35,7 +35,7 @@ class LongRun:
     shortfall: str = ""
 
     def go(self) -> Failure | None:
-        """The whole run, destroying the queue included; the first failure ends it."""
+        """Do the whole run, destroying the queue included; the first failure ends it."""
         generator = Generator(self.config.queue_size, self.pair.offered, self.seed, self.config.features)
         failure = self.pair.begin(self.config)
         if failure is not None:
@@ -66,7 +66,7 @@ class LongRun:
         return self.operations >= self.wanted and self.passed_the_wrap
 
     def _to_the_wrap(self, generator: Generator) -> Failure | None:
-        """Nearly to 65535 by rounds, without a kick if that can be; then across in a ring partly full."""
+        """Go nearly to 65535 by rounds, without a kick if that can be; then across in a ring partly full."""
         margin = min(3 * self.config.queue_size, 300)
         rounds = max(0, WRAP - margin - self.advanced)
         if self.pair.publishes_at_kick:

@@ -17,7 +17,7 @@ _ALL = 0xFFFF_FFFF
 
 
 def in_words(operation: Op) -> str:
-    """One operation as a short phrase, such as "add 2 out, 1 in" or "device reads 1 chain"."""
+    """Say one operation as a short phrase, such as "add 2 out, 1 in" or "device reads 1 chain"."""
     code, flags = operation.code, operation.flags
     a, b, c = operation.a, operation.b, operation.c
     if code == Code.ADD:
@@ -46,7 +46,7 @@ def in_words(operation: Op) -> str:
 
 
 def result_in_words(operation: Op, result: Result) -> str:
-    """What came of it, shortly: the status, the token, the notifications, and where the indices stand."""
+    """Say what came of it: the status, the token, the notifications, and where the indices stand."""
     words = [str(result.status)]
     if operation.code in (Code.GET, Code.DETACH_UNUSED) and result.status == 1:
         words.append(f"token {result.token}")

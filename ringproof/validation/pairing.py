@@ -61,13 +61,13 @@ class DriverProcess(Protocol):
     patience: float
 
     def create(self, config: QueueConfig, stop_on_finding: bool) -> str:
-        """Creates a queue; "" or why there is none."""
+        """Create a queue; "" or why there is none."""
 
     def run(self, operations: bytes) -> bytes:
-        """Runs operations; the results of those that were run, fewer only when a finding stopped it."""
+        """Run operations; return the results of those that were run, fewer only when a finding stopped it."""
 
     def destroy(self) -> None:
-        """Destroys the queue; findings may follow."""
+        """Destroy the queue; findings may follow."""
 
     def seen(self) -> list[Seen]:
         """Every check of the device, whether made since create or not."""
@@ -76,7 +76,7 @@ class DriverProcess(Protocol):
         """Those that failed since create and are more than a warning."""
 
     def ring(self) -> tuple[bytes, bytes, bytes]:
-        """The three ring parts as they are now."""
+        """Return the three ring parts as they are now."""
 
 
 class DeclaringProcess(DriverProcess, Protocol):
@@ -142,7 +142,7 @@ class Pair:
 
     @classmethod
     def of(cls, process: "DeclaringProcess") -> "Pair":
-        """The pair for a driver that says how it is to be compared."""
+        """Return the pair for a driver that says how it is to be compared."""
         return cls(
             process,
             process.profile,
@@ -151,7 +151,7 @@ class Pair:
         )
 
     def probe(self) -> None:
-        """Learns whether avail_idx moves at add or at kick, and whether the driver tells num_free."""
+        """Learn whether avail_idx moves at add or at kick, and whether the driver tells num_free."""
         if self.begin(QueueConfig(4, profile=self.profile)) is not None:
             return
         failure = self.run(packed(Op(Code.KICK), Op(Code.ADD, a=1)))
@@ -164,7 +164,7 @@ class Pair:
             self.end()
 
     def agreement(self, queue_size: int) -> str:
-        """The name of the check that compares at this queue size."""
+        """Name the check that compares at this queue size."""
         return f"agrees-with-reference/{queue_size}"
 
     @property
@@ -173,7 +173,7 @@ class Pair:
         return f"oracle: {self.profile} reference"
 
     def begin(self, config: QueueConfig) -> Failure | None:
-        """Creates a queue on both sides; one left over is forgotten."""
+        """Create a queue on both sides; one left over is forgotten."""
         if self._queue is not None:
             self._forget()
         comparison: Comparison = (
@@ -195,7 +195,7 @@ class Pair:
         return self._memory(-1)
 
     def run(self, operations: bytes) -> Failure | None:
-        """Runs an array of operations on both sides; the first failure, if any, ends the queue."""
+        """Run an array of operations on both sides; the first failure, if any, ends the queue."""
         queue = self._queue
         assert queue is not None
         start = queue.steps
@@ -224,7 +224,7 @@ class Pair:
         return None if queue.comparison.given_up else self._memory(queue.steps - 1)
 
     def end(self) -> Failure | None:
-        """Destroys the queue on both sides; what was leaked or scribbled on shows here."""
+        """Destroy the queue on both sides; what was leaked or scribbled on shows here."""
         queue = self._queue
         assert queue is not None
         try:
@@ -238,14 +238,14 @@ class Pair:
         return None
 
     def attempt(self, config: QueueConfig, operations: list[Op] | tuple[Op, ...]) -> Failure | None:
-        """A whole life of a queue: create, one array, destroy."""
+        """Go through a queue's life: create, one array, destroy."""
         failure = self.begin(config)
         if failure is None and operations:
             failure = self.run(packed(*operations))
         return self.end() if failure is None else failure
 
     def history(self) -> bytes:
-        """All operations since create."""
+        """Return all operations since create."""
         return b"".join(self._queue.operations) if self._queue is not None else b""
 
     # -- inside ---------------------------------------------------------------------------------------
@@ -275,7 +275,7 @@ class Pair:
         return difference
 
     def _reference_run(self, queue: _Queue, operations: bytes) -> bytes:
-        """The reference's results; the state after a long first ROUNDS is kept for the next time."""
+        """Run the reference; the state after a long first ROUNDS is kept for the next time."""
         first = operations[: OP.size]
         if queue.reference.operations or not first or first[0] != Code.ROUNDS:
             return queue.reference.run(operations)
@@ -326,7 +326,7 @@ class Pair:
         )
 
     def _worst(self) -> Seen | None:
-        """The first failing check the device saw, unless it is known; None when there is none."""
+        """Return the first failing check the device saw that is not known yet."""
         failing = [seen for seen in self.process.failing() if seen.check not in self.known]
         return min(failing, key=lambda seen: seen.first_operation, default=None)
 
@@ -358,7 +358,7 @@ class Pair:
         return failure
 
     def _forget(self) -> None:
-        """Adds what the device saw to the tallies and lets the queue go."""
+        """Add what the device saw to the tallies and let the queue go."""
         self._queue = None
         if not self.tallying:
             return

@@ -5,10 +5,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..impl.harness.operations import Code
 from ..impl.harness.reference_runner import QueueConfig
-from .narration import in_words
+from .failure import FailureKind
 from .generator import unpacked
+from .narration import in_words
 from .pairing import DriverLost, Seen
 from .verdicts import VERDICTS, FindingCode, Verdict
 from .worker import DriverStopped, Finding, Hang, Worker, WorkerError
@@ -22,13 +22,13 @@ TRAIT_PUSHES_BUFFERS = 1 << 3
 class Process:
     """A driver's library in a worker; a context manager that ends it.
 
-    ``patience`` is in seconds per command. ``follows_the_reference`` says whether the driver declares the same
-    bytes as the reference, ``profile`` which profile that has, ``pushes_buffers`` whether tokens come back
-    by callback.
+    ``patience`` is in seconds per command. ``follows_the_reference`` says whether the driver declares the
+    same bytes as the reference, ``profile`` which profile that has, ``pushes_buffers`` whether tokens come
+    back by callback.
     """
 
     def __init__(self, library: Path, *, patience: float) -> None:
-        """Loads the library. Raises LibraryError, BuildError."""
+        """Load the library. Raises LibraryError, BuildError."""
         self._worker = Worker(library, timeout=patience)
         self._live = False
         self.name = self._worker.name
@@ -57,7 +57,7 @@ class Process:
         self._worker.timeout = seconds
 
     def create(self, config: QueueConfig, stop_on_finding: bool) -> str:
-        """A new queue; one that is left over is destroyed first."""
+        """Create a queue; one that is left over is destroyed first."""
         if self._live:
             self._live = False
             # What was wrong with it was reported when it was found.
@@ -73,7 +73,7 @@ class Process:
         return ""
 
     def run(self, operations: bytes) -> bytes:
-        """Runs packed operations; fewer results mean that a finding stopped it."""
+        """Run packed operations; fewer results mean that a finding stopped it."""
         try:
             return self._worker.run(operations)
         except DriverStopped as stopped:
@@ -81,7 +81,7 @@ class Process:
             raise self._lost(stopped, operations) from stopped
 
     def destroy(self) -> None:
-        """Destroys the queue."""
+        """Destroy the queue."""
         self._live = False
         try:
             self._worker.destroy()
@@ -89,7 +89,7 @@ class Process:
             raise self._lost(stopped, b"") from stopped
 
     def seen(self) -> list[Seen]:
-        """Every check the device can make, with how often it was made since create."""
+        """Return every check the device can make, with how often it was made since create."""
         made = {finding.code: finding for finding in self._worker.findings()}
         return [
             self._seen(verdict, made.get(code, Finding(code, 0, 0, 0, 0, 0)))
@@ -97,7 +97,7 @@ class Process:
         ]
 
     def failing(self) -> list[Seen]:
-        """The checks that failed since create, warnings left out."""
+        """Return the checks that failed since create, warnings left out."""
         found = [finding for finding in self._worker.findings() if finding.failed]
         seen = [self._seen(VERDICTS[FindingCode(finding.code)], finding) for finding in found]
         return [one for one in seen if one.level == "fail"]
@@ -116,7 +116,7 @@ class Process:
         )
 
     def ring(self) -> tuple[bytes, bytes, bytes]:
-        """The three ring parts as they are now."""
+        """Return the three ring parts as they are now."""
         worker = self._worker
         return bytes(worker.desc_view()), bytes(worker.avail_view()), bytes(worker.used_view())
 
@@ -128,7 +128,7 @@ class Process:
         if last:
             what += f"; it said: {last[0][:120]}"
         command = stopped.during if stopped.op_index < 0 else "run"
-        kind = "hang" if isinstance(stopped, Hang) else "crash"
+        kind: FailureKind = "hang" if isinstance(stopped, Hang) else "crash"
         return DriverLost(
             kind, what, command, stopped.op_index if stopped.op_index >= 0 else None, stopped.results
         )

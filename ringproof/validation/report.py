@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 CheckVerdict = Literal["pass", "fail", "warn", "not exercised"]
@@ -56,7 +56,7 @@ class ValidationReport:
     message: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """The report as plain JSON values; keys are part of the public interface."""
+        """Return the report as plain JSON values; keys are part of the public interface."""
         return {
             "driver": self.driver,
             "verdict": self.verdict,
@@ -78,7 +78,7 @@ class ValidationReport:
 
 
 def render(report: ValidationReport, console: Console, *, verbose: bool = False) -> None:
-    """Prints the report: failed checks first, then warnings; those that passed as one line each if ``verbose``."""
+    """Print the report: failed checks first, then warnings, the others only if ``verbose``."""
     colour = _COLOUR[report.verdict]
     console.print(f"[{colour}]{report.verdict.upper()}[/]  {escape(report.driver)}", highlight=False)
     if report.message:
@@ -97,18 +97,21 @@ def render(report: ValidationReport, console: Console, *, verbose: bool = False)
 
 
 def _render_checks(report: ValidationReport, console: Console, verbose: bool) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("clause", no_wrap=True)
-    table.add_column("check and what was seen", ratio=1)
-    shown = 0
-    for check in sorted(report.checks, key=lambda check: _ORDER[check.verdict]):
-        if not verbose and check.verdict in ("pass", "not exercised"):
-            continue
-        shown += 1
-        seen = escape(check.name) + (f"\n[dim]{escape(check.detail)}[/]" if check.detail else "")
-        table.add_row(f"[{_COLOUR[check.verdict]}]{check.verdict}[/]", escape(check.clause), seen)
-    if shown:
+    loud = [check for check in report.checks if check.verdict in ("fail", "warn")]
+    quiet = [check for check in report.checks if check.verdict not in ("fail", "warn")]
+    for check in sorted(loud, key=lambda check: _ORDER[check.verdict]):
+        mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
+        console.print(f"\n{mark}  {escape(check.name)}  [dim]{escape(check.clause)}[/]", highlight=False)
+        console.print(Padding(escape(check.detail), (0, 0, 0, 6)), highlight=False)
+    if verbose and quiet:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(2):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1, style="dim")
+        for check in sorted(quiet, key=lambda check: _ORDER[check.verdict]):
+            mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
+            table.add_row(mark, escape(check.name), escape(f"{check.clause}: {check.detail}"))
+        console.print("")
         console.print(table, highlight=False)
     counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in _ORDER}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
@@ -116,7 +119,7 @@ def _render_checks(report: ValidationReport, console: Console, verbose: bool) ->
 
 
 def _render_steps(report: ValidationReport, console: Console) -> None:
-    console.print("\n[bold]the shortest run found that shows it[/]", highlight=False)
+    console.print("\n[bold]the shortest run found that shows the first failure[/]", highlight=False)
     steps = report.steps
     if len(steps) > _SHOWN_STEPS:
         half = _SHOWN_STEPS // 2

@@ -30,7 +30,6 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._at = time.monotonic() + seconds
 
-    @property
     def passed(self) -> bool:
         """Whether it is over."""
         return time.monotonic() >= self._at
@@ -42,7 +41,7 @@ class Deadline:
 
 
 def without_needless(operations: Sequence[Op], fails: Fails, deadline: Deadline) -> list[Op]:
-    """A subsequence that still fails and from which no single operation can be taken (ddmin).
+    """Return a subsequence that still fails and from which no single operation can be taken (ddmin).
 
     ``operations`` must fail. At the deadline it may still hold needless ones.
     """
@@ -52,7 +51,7 @@ def without_needless(operations: Sequence[Op], fails: Fails, deadline: Deadline)
         at = 0
         removed = False
         while at < len(kept):
-            if deadline.passed:
+            if deadline.passed():
                 return kept
             shorter = kept[:at] + kept[at + size :]
             if shorter and fails(shorter):
@@ -68,11 +67,11 @@ def without_needless(operations: Sequence[Op], fails: Fails, deadline: Deadline)
 
 
 def simplified(operations: Sequence[Op], fails: Fails, deadline: Deadline) -> list[Op]:
-    """The same operations with arguments as small and flags as few as still fail."""
+    """Return the same operations with arguments as small and flags as few as still fail."""
     kept = list(operations)
     for at in range(len(kept)):
         for simpler in _simpler(kept[at]):
-            if deadline.passed:
+            if deadline.passed():
                 return kept
             if simpler == kept[at]:
                 break  # those that follow are no simpler
@@ -86,7 +85,7 @@ def simplified(operations: Sequence[Op], fails: Fails, deadline: Deadline) -> li
 def shortest(operations: Sequence[Op], fails: Fails, deadline: Deadline) -> list[Op]:
     """Both, in turns, until neither helps."""
     kept = list(operations)
-    while not deadline.passed:
+    while not deadline.passed():
         shorter = simplified(without_needless(kept, fails, deadline), fails, deadline)
         if shorter == kept:
             break
@@ -140,7 +139,7 @@ def _fewer_rounds(count: int) -> Iterator[int]:
 
 
 def reduced(failure: Failure, attempt: Attempt, seconds: float) -> Failure:
-    """The failure with as few and as simple operations as ``seconds`` allow to find.
+    """Return the failure with as few and as simple operations as ``seconds`` allow to find.
 
     What is returned failed the same check when ``attempt`` ran it, or is ``failure`` itself when nothing
     shorter did.
@@ -158,11 +157,11 @@ def reduced(failure: Failure, attempt: Attempt, seconds: float) -> Failure:
         return True
 
     for start in _starts(failure):
-        if deadline.passed:
+        if deadline.passed():
             break
         if fails(start):
             for later in _later_starts(failure.config, best.operations):
-                if deadline.passed or fails(later):
+                if deadline.passed() or fails(later):
                     break
             shortest(best.operations, fails, deadline)
             break
@@ -170,7 +169,7 @@ def reduced(failure: Failure, attempt: Attempt, seconds: float) -> Failure:
 
 
 def _unrolled(best: Failure, failure: Failure, attempt: Attempt, deadline: Deadline) -> Failure:
-    """The failure with the last of its rounds written out, where it fails inside a ROUNDS.
+    """Write the last of a failure's rounds out, where it fails inside a ROUNDS.
 
     Longer by a few operations, but it shows the step that fails.
     """
@@ -218,7 +217,7 @@ def _starts(failure: Failure) -> Iterator[list[Op]]:
 
 
 def _later_starts(config: QueueConfig, operations: Sequence[Op]) -> Iterator[list[Op]]:
-    """The same end after rounds that replace all before it, up to where everything had come back."""
+    """Yield the same end after rounds that replace all before it, up to where everything had come back."""
     if len(operations) < _WORTH_ROUNDS:
         return
     runner = ReferenceRunner(config)
@@ -242,7 +241,7 @@ def _later_starts(config: QueueConfig, operations: Sequence[Op]) -> Iterator[lis
 
 
 def _marks(failure: Failure) -> list[tuple[int, int]]:
-    """The last array begun before the failure, then some before it; none when the run is short anyway."""
+    """Return the last arrays begun before the failure; none when the run is short anyway."""
     before = [mark for mark in failure.marks if 0 < mark[0] <= failure.step]
     if len(failure.operations) <= _SHORT:
         return []
