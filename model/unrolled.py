@@ -10,85 +10,27 @@ Transitions are functions from a :class:`State` to a :class:`State`: given const
 given symbols they describe.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TypeAlias, TypeVar
+from dataclasses import dataclass, replace
 
 import z3
 
-Bits: TypeAlias = z3.BitVecRef
-Truth: TypeAlias = z3.BoolRef
+from .unrolled_state import (
+    COUNT_BITS,
+    TOKEN_BITS,
+    Bits,
+    Outcome,
+    State,
+    Truth,
+    choose,
+    select,
+    shifted,
+    store,
+)
 
 ACTIONS = ("add", "read", "complete", "get", "kick", "set_avail_event", "set_flags")
 """What can happen, in the order a search prefers; an action's number is its place here."""
 
-TOKEN_BITS = 6
-COUNT_BITS = 8
 FORCED_KICK_AT = 0xFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything a run consists of between two operations; a tuple has one entry per descriptor or slot.
-
-    Ring memory, the driver's own fields, the device's own fields, then what no party stores: the
-    bookkeeping that properties speak about. A token is the number of adds so far, 0 means none.
-    """
-
-    next: tuple[Bits, ...]
-    has_next: tuple[Truth, ...]
-    avail_ring: tuple[Bits, ...]
-    avail_idx: Bits
-    used_event: Bits
-    used_ring: tuple[Bits, ...]
-    used_idx: Bits
-    avail_event: Bits
-    no_notify: Truth
-
-    free_head: Bits
-    num_free: Bits
-    num_added: Bits
-    last_used_idx: Bits
-    data: tuple[Bits, ...]
-    broken: Truth
-
-    read_idx: Bits
-    in_flight: tuple[Bits, ...]
-    in_flight_count: Bits
-
-    adds: Bits
-    owner: tuple[Bits, ...]
-    length: tuple[Bits, ...]
-    published: Bits
-    completed: Bits
-    returned: Bits
-    unkicked: Bits
-    unread: tuple[Bits, ...]
-    unread_count: Bits
-    unreturned: tuple[Bits, ...]
-    unreturned_count: Bits
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one transition did beyond changing the state; false or 0 where it does not apply.
-
-    ``announced`` is how many chains were published since the kick before, at the moment of a kick.
-    """
-
-    refused: Truth
-    notified: Truth
-    kicked: Truth
-    announced: Bits
-    doubled: Truth
-    lapped_avail: Truth
-    lapped_used: Truth
-    head: Bits
-    returned: Truth
-    token: Bits
-
-
-Record = TypeVar("Record", State, Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,29 +41,6 @@ class Transition:
     guard: Truth
     after: State
     outcome: Outcome
-
-
-def select(items: Sequence[Bits], index: Bits) -> Bits:
-    """Entry ``index`` of ``items``; the first one if there is no such entry."""
-    result = items[0]
-    for place in range(1, len(items)):
-        result = z3.If(index == place, items[place], result)
-    return result
-
-
-def store(items: Sequence[Bits], index: Bits, value: Bits) -> tuple[Bits, ...]:
-    """``items`` with entry ``index`` replaced; unchanged if there is no such entry."""
-    return tuple(z3.If(index == place, value, item) for place, item in enumerate(items))
-
-
-def leaves(state: State) -> Iterator[tuple[str, z3.ExprRef]]:
-    """Every single field of ``state`` with its name, tuples entry by entry."""
-    for field in fields(state):
-        value = getattr(state, field.name)
-        if isinstance(value, tuple):
-            yield from ((f"{field.name}[{place}]", item) for place, item in enumerate(value))
-        else:
-            yield field.name, value
 
 
 class Unrolled:
@@ -158,8 +77,10 @@ class Unrolled:
         }
 
     _TABLES = frozenset(
-        ("next", "has_next", "avail_ring", "used_ring", "data", "in_flight", "owner", "length")
-        + ("unread", "unreturned")
+        (
+            *("next", "has_next", "avail_ring", "used_ring", "data", "in_flight"),
+            *("owner", "length", "unread", "unreturned"),
+        )
     )
 
     def symbolic(self, prefix: str) -> State:
@@ -236,9 +157,17 @@ class Unrolled:
         """Whether add notifies the device when it refuses."""
         return True
 
+    def next_free(self, _state: State, here: Bits, _segments: Bits) -> Bits:
+        """free_head after a chain of ``segments`` whose last descriptor linked to ``here``."""
+        return here
+
     def avail_slot(self, state: State) -> Bits:
         """Where add places the head, 16 bits; the word behind the last slot is used_event."""
         return self.slot(state.avail_idx)
+
+    def published_head(self, head: Bits, _last: Bits) -> Bits:
+        """What add places there, given the chain's first and last descriptor."""
+        return head
 
     def next_avail_idx(self, state: State) -> Bits:
         """What add stores to avail_idx."""
@@ -252,6 +181,10 @@ class Unrolled:
         """Whether ``event`` asks for a kick of the chains from ``old`` to ``new`` (VIRTIO 1.3, 2.7.10)."""
         return z3.ULT(new - event - 1, new - old)
 
+    def notifies(self, state: State, needed: Truth) -> Truth:
+        """Whether a kick notifies: the event test has its say, or the flag where there is no event."""
+        return needed if self.event_idx else z3.Not(state.no_notify)
+
     def num_added_after_kick(self, _num_added: Bits) -> Bits:
         """num_added once the kick is prepared."""
         return z3.BitVecVal(0, 16)
@@ -264,6 +197,14 @@ class Unrolled:
         """The head get takes for completed."""
         return select(state.used_ring, self.slot(z3.Extract(15, 0, state.last_used_idx)))
 
+    def refuses(self, _head: Bits, token: Bits) -> Truth:
+        """Whether get takes ``head`` for a bad one, ``token`` being what its data holds."""
+        return token == 0
+
+    def forgets(self, state: State, head: Bits) -> tuple[Bits, ...]:
+        """The tokens held once the chain of ``head`` is returned."""
+        return store(state.data, head, z3.BitVecVal(0, TOKEN_BITS))
+
     def detach(self, state: State, head: Bits) -> State:
         """``detach_buf``: the chain of ``head`` goes back on top of the free list."""
         here, count = head, state.num_free
@@ -273,7 +214,7 @@ class Unrolled:
             here = z3.If(more, select(state.next, here), here)
         return replace(
             state,
-            data=store(state.data, head, z3.BitVecVal(0, TOKEN_BITS)),
+            data=self.forgets(state, head),
             next=self.relinked(state, here),
             free_head=head,
             num_free=count + 1,
@@ -297,7 +238,7 @@ class Unrolled:
     def _prepared(self, state: State) -> tuple[State, Truth]:
         """``virtqueue_kick_prepare``: the state after it and whether the device has to be notified."""
         old, new = state.avail_idx - state.num_added, state.avail_idx
-        need = self.need_event(state.avail_event, new, old) if self.event_idx else z3.Not(state.no_notify)
+        need = self.notifies(state, self.need_event(state.avail_event, new, old))
         after = replace(
             state,
             num_added=self.num_added_after_kick(state.num_added),
@@ -306,11 +247,11 @@ class Unrolled:
         return after, need
 
     def add(self, state: State, segments: Bits) -> Transition:
-        """``virtqueue_add`` of 1 to N out segments, as direct descriptors; ``segments`` has COUNT_BITS bits."""
+        """``virtqueue_add`` of 1 to N out segments (COUNT_BITS bits), as direct descriptors."""
         room, head = self.has_room(state, segments), state.free_head
         token = state.adds + 1
         has_next, owner = list(state.has_next), list(state.owner)
-        here, doubled = head, z3.BoolVal(False)
+        here, last, doubled = head, head, z3.BoolVal(False)
         for place in range(self.queue_size):
             used = z3.UGT(segments, place)
             for number in range(self.queue_size):
@@ -318,16 +259,18 @@ class Unrolled:
                 doubled = z3.Or(doubled, z3.And(hit, owner[number] != 0))
                 has_next[number] = z3.If(hit, self.continues(place, segments), has_next[number])
                 owner[number] = z3.If(hit, token, owner[number])
+            last = z3.If(used, here, last)
             here = z3.If(used, select(state.next, here), here)
+        placed = self.published_head(head, last)
         slot = self.avail_slot(state)
         filled = replace(
             state,
             has_next=tuple(has_next),
-            free_head=here,
+            free_head=self.next_free(state, here, segments),
             num_free=state.num_free - self.taken(segments),
             data=store(state.data, head, token),
-            avail_ring=store(state.avail_ring, slot, head),
-            used_event=z3.If(slot == self.queue_size, z3.ZeroExt(16 - self.bits, head), state.used_event),
+            avail_ring=store(state.avail_ring, slot, placed),
+            used_event=z3.If(slot == self.queue_size, z3.ZeroExt(16 - self.bits, placed), state.used_event),
             avail_idx=self.next_avail_idx(state),
             num_added=state.num_added + 1,
             owner=tuple(owner),
@@ -369,7 +312,7 @@ class Unrolled:
         return Transition("read", guard, after, replace(self.nothing(), head=head))
 
     def complete(self, state: State, pick: Bits) -> Transition:
-        """The device completes number ``pick`` (COUNT_BITS bits) of those in flight; the last takes its place."""
+        """The device completes number ``pick`` (COUNT_BITS bits) in flight; the last takes its place."""
         head = select(state.in_flight, pick)
         last = select(state.in_flight, state.in_flight_count - 1)
         left = store(state.in_flight, pick, last)
@@ -392,8 +335,8 @@ class Unrolled:
         """``virtqueue_get_buf``; a head whose data is empty breaks the queue."""
         seen, head = self.sees_used(state), self.used_head(state)
         token = select(state.data, head)
-        bad = z3.And(seen, token == 0)
-        good = z3.And(seen, token != 0)
+        refused = self.refuses(head, token)
+        bad, good = z3.And(seen, refused), z3.And(seen, z3.Not(refused))
         last_used_idx = state.last_used_idx + 1
         detached = self.detach(state, head)
         free = z3.BitVecVal(0, TOKEN_BITS)
@@ -424,50 +367,29 @@ class Unrolled:
         outcome = replace(self.nothing(), notified=need, kicked=z3.BoolVal(True), announced=state.unkicked)
         return Transition("kick", z3.BoolVal(True), after, outcome)
 
+    def set_avail_event(self, state: State, event: Bits) -> Transition:
+        """The device moves avail_event, to any 16-bit value."""
+        return Transition(
+            "set_avail_event", z3.BoolVal(True), replace(state, avail_event=event), self.nothing()
+        )
+
+    def set_flags(self, state: State, flags: Bits) -> Transition:
+        """The device stores 0 or 1 to used.flags, which a driver ignores under EVENT_IDX (2.7.10.1)."""
+        after = replace(state, no_notify=flags == 1)
+        return Transition("set_flags", z3.ULE(flags, 1), after, self.nothing())
+
     def transitions(self, state: State, argument: Bits) -> tuple[Transition, ...]:
-        """Every way on from ``state``; ``argument`` (16 bits) is what the action takes, 0 if it takes none."""
+        """Every way on from ``state``; ``argument`` (16 bits) is what the action takes, 0 if nothing."""
         count, none = z3.Extract(COUNT_BITS - 1, 0, argument), argument == 0
         small = z3.ULT(argument, 1 << COUNT_BITS)
-        word = (
-            Transition(
-                "set_avail_event", z3.BoolVal(True), replace(state, avail_event=argument), self.nothing()
-            )
-            if self.event_idx
-            else Transition(
-                "set_flags",
-                z3.ULE(argument, 1),
-                replace(state, no_notify=argument == 1),
-                self.nothing(),
-            )
-        )
-        ways = (
+        ways = [
             (self.add(state, count), small),
             (self.read(state), none),
             (self.complete(state, count), small),
             (self.get(state), none),
             (self.kick(state), none),
-            (word, z3.BoolVal(True)),
-        )
+            (self.set_flags(state, argument), z3.BoolVal(True)),
+        ]
+        if self.event_idx:
+            ways.append((self.set_avail_event(state, argument), z3.BoolVal(True)))
         return tuple(replace(way, guard=z3.And(way.guard, fits)) for way, fits in ways)
-
-
-def choose(condition: Truth, yes: Record, no: Record) -> Record:
-    """``yes`` where ``condition`` holds, else ``no``, field by field."""
-
-    def pick(one: z3.ExprRef, other: z3.ExprRef) -> z3.ExprRef:
-        return one if one is other else z3.If(condition, one, other)
-
-    merged = {}
-    for field in fields(yes):
-        one, other = getattr(yes, field.name), getattr(no, field.name)
-        merged[field.name] = (
-            tuple(pick(a, b) for a, b in zip(one, other, strict=True))
-            if isinstance(one, tuple)
-            else pick(one, other)
-        )
-    return type(yes)(**merged)
-
-
-def shifted(items: Sequence[Bits]) -> tuple[Bits, ...]:
-    """A queue without its first entry; a zero comes in behind."""
-    return (*items[1:], z3.BitVecVal(0, items[0].size()))

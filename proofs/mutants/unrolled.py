@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import z3
 
-from ...model.unrolled import TOKEN_BITS, Bits, State, Truth, Unrolled, store
+from ...model.unrolled import Transition, Unrolled
+from ...model.unrolled_state import TOKEN_BITS, Bits, State, Truth, choose, select, store
 
 
 class RoomIfAnyFree(Unrolled):
@@ -152,6 +153,80 @@ class NumAddedKept(Unrolled):
         return num_added
 
 
+class TokenKept(Unrolled):
+    """X2."""
+
+    def forgets(self, state: State, head: Bits) -> tuple[Bits, ...]:  # noqa: ARG002 - what it forgets
+        """Hold it still."""
+        return state.data
+
+
+class OneFreePerChain(Unrolled):
+    """X3."""
+
+    def detach(self, state: State, head: Bits) -> State:
+        """Count one descriptor whatever the length."""
+        return replace(super().detach(state, head), num_free=state.num_free + 1)
+
+
+class OneSkipped(Unrolled):
+    """X4."""
+
+    def taken(self, segments: Bits) -> Bits:
+        """One more for a chain of two or more."""
+        return z3.If(z3.UGE(segments, 2), segments + 1, segments)
+
+    def next_free(self, _state: State, here: Bits, segments: Bits) -> Bits:
+        """One further for a chain of two or more."""
+        return z3.If(z3.UGE(segments, 2), select(_state.next, here), here)
+
+
+class UsedRingWiped(Unrolled):
+    """X5."""
+
+    def get(self, state: State) -> Transition:
+        """Zero the entry behind the one that is looked at."""
+        way = super().get(state)
+        behind = self.slot(z3.Extract(15, 0, state.last_used_idx) + 1)
+        wiped = store(way.after.used_ring, behind, z3.BitVecVal(0, self.bits))
+        cleared = replace(way.after, used_ring=wiped)
+        return replace(way, after=choose(self.sees_used(state), cleared, way.after))
+
+
+class LastPublished(Unrolled):
+    """X6."""
+
+    def published_head(self, head: Bits, last: Bits) -> Bits:  # noqa: ARG002 - what it forgets
+        """The last descriptor."""
+        return last
+
+
+class ZeroRefused(Unrolled):
+    """X7."""
+
+    def refuses(self, head: Bits, token: Bits) -> Truth:
+        """Descriptor 0 as well."""
+        return z3.Or(head == 0, token == 0)
+
+
+class FlagObeyed(Unrolled):
+    """X9."""
+
+    def notifies(self, state: State, needed: Truth) -> Truth:
+        """Only while NO_NOTIFY is clear."""
+        return z3.And(super().notifies(state, needed), z3.Not(state.no_notify))
+
+
+class FreeListRebuilt(Unrolled):
+    """X10."""
+
+    def detach(self, state: State, head: Bits) -> State:
+        """Start over once every descriptor is free."""
+        after, fresh = super().detach(state, head), self.initial()
+        rebuilt = replace(after, next=fresh.next, free_head=fresh.free_head)
+        return choose(after.num_free == self.queue_size, rebuilt, after)
+
+
 MUTANTS: dict[str, type[Unrolled]] = {
     "A1": RoomIfAnyFree,
     "A2": HeadAloneReturned,
@@ -170,4 +245,13 @@ MUTANTS: dict[str, type[Unrolled]] = {
     "D3": UsedEventNotMoved,
     "D14": SilentWhenFull,
     "X1": NumAddedKept,
+    "X2": TokenKept,
+    "X3": OneFreePerChain,
+    "X4": OneSkipped,
+    "X5": UsedRingWiped,
+    "X6": LastPublished,
+    "X7": ZeroRefused,
+    "X9": FlagObeyed,
+    "X10": FreeListRebuilt,
 }
+"""By catalog id. X8 is not among them: no queue of the harness has such a size, so it could not replay."""

@@ -1,19 +1,20 @@
 """What a search returns: a run in plain values, or that there is none, or that it does not know."""
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import z3
 
-from ...model.unrolled import Outcome, State
+from ...model.unrolled_state import Outcome, State
 
 Value = int | bool | tuple[int, ...] | tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """``count`` rounds of add(1), kick if ``kick``, read, complete, get; ``values`` is the state after them."""
+    """``count`` rounds of add(1), kick if ``kick``, read, complete, get; ``values`` is the state after."""
 
     count: int
     kick: bool
@@ -22,7 +23,7 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action with its argument (segments, pick, or word; 0 if it takes none), what it did, the state after it."""
+    """One action, what it did and the state after it; ``argument`` is segments, pick or word, 0 if none."""
 
     action: str
     argument: int
@@ -48,7 +49,7 @@ class Counterexample:
     rounds: tuple[Rounds, ...]
     steps: tuple[Step, ...]
 
-    @property
+    @builtins.property
     def operations(self) -> int:
         """How many operations it takes, a batch of rounds being one."""
         return len(self.rounds) + len(self.steps)

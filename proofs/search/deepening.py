@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import z3
 
-from ...model.unrolled import ACTIONS, State, Truth, Unrolled, choose, leaves
+from ...model.unrolled import ACTIONS, Unrolled
+from ...model.unrolled_state import State, Truth, choose, leaves
 from .counterexample import Budget, Counterexample, Found, NotFound, Result, Rounds, Step, Unknown, values
 from .properties import EVERYTHING, Conjunct, View, conjuncts
 from .rounds import Start
+from .sentences import Failure
 from .solving import Exhausted, Solving
 
 DEFAULT_BUDGET = 400_000_000
@@ -21,9 +23,7 @@ class Deepening:
     ``targets`` are what may break; no target breaks before the last step.
     """
 
-    def __init__(
-        self, model: Unrolled, targets: Sequence[Conjunct], start: Start, budget: Budget
-    ) -> None:
+    def __init__(self, model: Unrolled, targets: Sequence[Conjunct], start: Start, budget: Budget) -> None:
         self.model, self.targets, self.start = model, tuple(targets), start
         self.depth = 0
         self._solving = Solving(budget)
@@ -123,7 +123,7 @@ class Deepening:
             event_idx=self.model.event_idx,
             property=target.property,
             conjunct=target.name,
-            sentence=target.sentence(size, before, steps[-1].values, steps[-1].outcome),
+            sentence=target.sentence(Failure(size, before, steps[-1].values, steps[-1].outcome)),
             initial=values(self.model.initial()),
             rounds=self._rounds(model),
             steps=steps,

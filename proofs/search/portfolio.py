@@ -16,11 +16,15 @@ from .solving import Exhausted
 DEFAULT_DEPTH = 8
 
 ROUNDS_WEIGHT = 4
-"""How many operations a batch of rounds counts for, so that a run from creation wins if it is not much longer."""
+"""How many operations a batch of rounds counts for: a run from creation wins if it is not much longer."""
 
 PREFERRED: dict[str, tuple[str, ...]] = {
     # num_free is off as well; what matters is that descriptors are gone.
     "A2": ("no-leak-no-double-allocation/none-lost",),
+    # As with A2; a smaller ring has no descriptor to lose.
+    "X4": ("no-leak-no-double-allocation/none-lost",),
+    # The slot does not hold the head either; what matters is what the device makes of it.
+    "X6": ("device-reads-outstanding/in-flight",),
     # Both also notify in vain, and sooner; what hurts is the kick that is lost.
     "D1": ("need-event-exact/no-kick-lost",),
     "X1": ("need-event-exact/no-kick-lost",),
@@ -37,9 +41,7 @@ class Lane:
     search: Deepening
 
 
-def _lanes(
-    build: Callable[..., Unrolled], targets: Sequence[str], budget: Budget
-) -> Iterator[Lane]:
+def _lanes(build: Callable[..., Unrolled], targets: Sequence[str], budget: Budget) -> Iterator[Lane]:
     """What the portfolio looks at, the plainest first.
 
     The bounds keep the lanes about equally dear: a larger ring and free indices make each step cost more.
@@ -51,10 +53,8 @@ def _lanes(
         yield Lane(0, steps, Deepening(model, wanted, Start(model.initial()), budget))
     model = build(2, event_idx=True)
     for start in starts(model, wanted, budget):
-        if start.quiet is None:
-            steps = 5
-        else:
-            steps = 2 if start.kicked is not None else 3
+        # Two free counters make a step dearer than one, and num_added dearer than an index.
+        steps = 2 if start.batches == 2 else 5 if start.quiet is None else 3
         yield Lane(ROUNDS_WEIGHT * start.batches, steps, Deepening(model, wanted, start, budget))
 
 

@@ -4,16 +4,15 @@ A conjunct looks at the state before and after one transition and at what the tr
 slugs name the parametric theorems; these are their finite readings, written on real fields.
 """
 
+import builtins
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import z3
 
-from ...model.unrolled import Bits, Outcome, State, Truth, Unrolled, select
-
-Values = Mapping[str, Any]
-"""Plain values by field name, as :func:`..counterexample.values` gives them."""
+from ...model.unrolled import Unrolled
+from ...model.unrolled_state import Bits, Outcome, State, Truth, select
+from .sentences import Failure, displaced, free, kick_numbers, listed, misshapen, stale_token, walked
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Conjunct:
-    """One part of a property: ``holds`` is a formula over one transition, ``sentence`` tells a failure.
-
-    ``sentence`` takes the queue size and the values before, after and of the outcome.
-    """
+    """One part of a property: ``holds`` is a formula over one transition, ``sentence`` tells a failure."""
 
     property: str
     name: str
     holds: Callable[[View], Truth]
-    sentence: Callable[[int, Values, Values, Values], str]
+    sentence: Callable[[Failure], str]
 
-    @property
+    @builtins.property
     def id(self) -> str:
         """Property and name, as ``need-event-exact/no-kick-lost``."""
         return f"{self.property}/{self.name}"
@@ -140,6 +136,13 @@ def _read_not_held(view: View) -> Truth:
     return z3.Implies(view.action["read"], z3.Not(held))
 
 
+def _held_are_outstanding(view: View) -> Truth:
+    state = view.after
+    return z3.And(
+        *(z3.Or(token == 0, owner == token) for token, owner in zip(state.data, state.owner, strict=True))
+    )
+
+
 def _due(view: View) -> Truth:
     return z3.And(view.action["get"], view.before.unreturned_count != 0)
 
@@ -172,116 +175,58 @@ def _rearmed(view: View) -> Truth:
     return z3.Implies(taken, view.after.used_event == z3.Extract(15, 0, view.after.last_used_idx))
 
 
-def _list(numbers: Iterable[int]) -> str:
-    return ", ".join(str(number) for number in numbers) or "none"
-
-
-def _walked(size: int, after: Values) -> list[int]:
-    here, seen = after["free_head"], []
-    for _ in range(min(size, after["num_free"])):
-        seen.append(here)
-        here = after["next"][here]
-    return seen
-
-
-def _free(after: Values) -> list[int]:
-    return [number for number, owner in enumerate(after["owner"]) if owner == 0]
-
-
-def _misshapen(size: int, _before: Values, after: Values, _out: Values) -> str:
-    """Names the first chain in flight whose NEXT flags do not lead through what it was given."""
-    for head, token in enumerate(after["data"]):
-        if not token:
-            continue
-        mine = [number for number, owner in enumerate(after["owner"]) if owner == token]
-        here, walk = head, [head]
-        while after["has_next"][here] and len(walk) <= size:
-            here = after["next"][here]
-            walk.append(here)
-        if len(walk) != after["length"][head] or any(number not in mine for number in walk):
-            followed = " -> ".join(str(number) for number in walk[:size])
-            more = " and goes on" if len(walk) > size else ""
-            return (
-                f"the chain of head {head} was given descriptors {_list(mine)}, "
-                f"but following NEXT from it reads {followed}{more}"
-            )
-    return "a chain in flight does not read back as it was built"
-
-
-def _displaced(ring: str, start: str, queue: str, count: str, what: str) -> Callable[..., str]:
-    def sentence(size: int, _before: Values, after: Values, _out: Values) -> str:
-        for place in range(after[count]):
-            slot = (after[start] + place) % size
-            if after[ring][slot] != after[queue][place]:
-                return (
-                    f"slot {slot} of the {what} ring should hold head {after[queue][place]}, "
-                    f"which nobody has taken yet, but holds {after[ring][slot]}"
-                )
-        return f"a slot of the {what} ring does not hold the entry that is still to be taken"
-
-    return sentence
-
-
-def _kick_numbers(_size: int, before: Values, after: Values, out: Values) -> str:
-    first = (after["published"] - out["announced"]) % 65536
-    return (
-        f"{out['announced']} chains were published since the last kick, avail_idx {first} to "
-        f"{after['published']}, and avail_event is {before['avail_event']}"
-    )
-
-
 CONJUNCTS: tuple[Conjunct, ...] = (
     Conjunct(
         "bad-ring-never",
         "not-broken",
         lambda v: z3.Not(v.after.broken),
-        lambda n, b, a, o: f"get took head {o['head']}, which is not in flight, and broke the queue",
+        lambda f: f"get took head {f.outcome['head']}, which is not in flight, and broke the queue",
     ),
     Conjunct(
         "no-leak-no-double-allocation",
         "takes-only-free",
         lambda v: z3.Not(v.outcome.doubled),
-        lambda n, b, a, o: (
-            f"add took a descriptor that belongs to another chain (free were {_list(_free(b))}; "
-            f"num_free said {b['num_free']})"
+        lambda f: (
+            f"add took a descriptor that belongs to another chain (free were {listed(free(f.before))}; "
+            f"num_free said {f.before['num_free']})"
         ),
     ),
     Conjunct(
         "chain-well-formed",
         "reads-back",
         _chains_well_formed,
-        _misshapen,
+        misshapen,
     ),
     Conjunct(
         "num-free-exact",
         "counts-free",
         lambda v: v.after.num_free == _free_count(v),
-        lambda n, b, a, o: (
-            f"num_free is {a['num_free']}, but {len(_free(a))} descriptors are in no chain "
-            f"({_list(_free(a))})"
+        lambda f: (
+            f"num_free is {f.after['num_free']}, but {len(free(f.after))} descriptors are in no chain "
+            f"({listed(free(f.after))})"
         ),
     ),
     Conjunct(
         "free-list-sound",
         "holds-only-free",
         _free_list_free,
-        lambda n, b, a, o: (
-            f"the free list of {a['num_free']} reads {_list(_walked(n, a))}, "
-            f"but only {_list(_free(a))} are in no chain"
+        lambda f: (
+            f"the free list of {f.after['num_free']} reads {listed(walked(f))}, "
+            f"but only {listed(free(f.after))} are in no chain"
         ),
     ),
     Conjunct(
         "free-list-sound",
         "no-cycle",
         _free_list_distinct,
-        lambda n, b, a, o: f"the free list of {a['num_free']} comes back on itself: {_list(_walked(n, a))}",
+        lambda f: f"the free list of {f.after['num_free']} comes back on itself: {listed(walked(f))}",
     ),
     Conjunct(
         "no-leak-no-double-allocation",
         "none-lost",
         _none_lost,
-        lambda n, b, a, o: (
-            f"descriptors {_list(d for d in _free(a) if d not in _walked(n, a))} are in no chain "
+        lambda f: (
+            f"descriptors {listed(d for d in free(f.after) if d not in walked(f))} are in no chain "
             "and not on the free list"
         ),
     ),
@@ -289,54 +234,54 @@ CONJUNCTS: tuple[Conjunct, ...] = (
         "avail-slot-not-overwritten",
         "ring-not-lapped",
         lambda v: z3.Not(v.outcome.lapped_avail),
-        lambda n, b, a, o: f"add published a chain while all {n} slots held chains the device has not read",
+        lambda f: f"add published a chain while all {f.size} slots held chains the device has not read",
     ),
     Conjunct(
         "avail-slot-not-overwritten",
         "unread-in-place",
         _unread_in_slots,
-        _displaced("avail_ring", "read_idx", "unread", "unread_count", "available"),
+        displaced("avail_ring", "read_idx", "unread", "unread_count", "available"),
     ),
     Conjunct(
         "used-slot-not-overwritten",
         "ring-not-lapped",
         lambda v: z3.Not(v.outcome.lapped_used),
-        lambda n, b, a, o: f"the device completed while all {n} slots held entries the driver has not taken",
+        lambda f: f"the device completed while all {f.size} slots held entries the driver has not taken",
     ),
     Conjunct(
         "used-slot-not-overwritten",
         "untaken-in-place",
         _unreturned_in_slots,
-        _displaced("used_ring", "returned", "unreturned", "unreturned_count", "used"),
+        displaced("used_ring", "returned", "unreturned", "unreturned_count", "used"),
     ),
     Conjunct(
         "device-reads-outstanding",
         "in-flight",
         _read_outstanding,
-        lambda n, b, a, o: f"the device read head {o['head']}, which is no chain in flight",
+        lambda f: f"the device read head {f.outcome['head']}, which is no chain in flight",
     ),
     Conjunct(
         "device-reads-outstanding",
         "not-held",
         _read_not_held,
-        lambda n, b, a, o: f"the device read head {o['head']}, which it holds already",
+        lambda f: f"the device read head {f.outcome['head']}, which it holds already",
     ),
     Conjunct(
         "token-returned-once",
         "due-token-comes",
         lambda v: z3.Implies(_due(v), z3.Or(v.outcome.returned, v.after.broken)),
-        lambda n, b, a, o: (
-            f"{b['unreturned_count']} completed chains wait (used_idx {b['used_idx']}, last_used_idx "
-            f"{b['last_used_idx']}), but get returned nothing"
+        lambda f: (
+            f"{f.before['unreturned_count']} completed chains wait (used_idx {f.before['used_idx']}, "
+            f"last_used_idx {f.before['last_used_idx']}), but get returned nothing"
         ),
     ),
     Conjunct(
         "token-returned-once",
         "right-token",
         lambda v: z3.Implies(z3.And(_due(v), v.outcome.returned), v.outcome.token == _due_token(v)),
-        lambda n, b, a, o: (
-            f"get returned token {o['token']}, but the chain completed first is that of token "
-            f"{b['owner'][b['unreturned'][0]]}"
+        lambda f: (
+            f"get returned token {f.outcome['token']}, but the chain completed first is that of token "
+            f"{f.before['owner'][f.before['unreturned'][0]]}"
         ),
     ),
     Conjunct(
@@ -345,71 +290,75 @@ CONJUNCTS: tuple[Conjunct, ...] = (
         lambda v: z3.Implies(
             z3.And(v.action["get"], v.before.unreturned_count == 0), z3.Not(v.outcome.returned)
         ),
-        lambda n, b, a, o: f"get returned token {o['token']} though no completed chain waits",
+        lambda f: f"get returned token {f.outcome['token']} though no completed chain waits",
+    ),
+    Conjunct(
+        "token-returned-once",
+        "returned-is-forgotten",
+        _held_are_outstanding,
+        lambda f: f"the driver still holds token {stale_token(f)} for a chain that was returned",
     ),
     Conjunct(
         "indices-faithful",
         "avail_idx",
         lambda v: v.after.avail_idx == v.after.published,
-        lambda n, b, a, o: (
-            f"avail_idx is {a['avail_idx']} after {a['published']} published chains (modulo 65536)"
+        lambda f: (
+            f"avail_idx is {f.after['avail_idx']} after {f.after['published']} "
+            "published chains (modulo 65536)"
         ),
     ),
     Conjunct(
         "indices-faithful",
         "used_idx",
         lambda v: v.after.used_idx == v.after.completed,
-        lambda n, b, a, o: (
-            f"used_idx is {a['used_idx']} after {a['completed']} completed chains (modulo 65536)"
+        lambda f: (
+            f"used_idx is {f.after['used_idx']} after {f.after['completed']} completed chains (modulo 65536)"
         ),
     ),
     Conjunct(
         "indices-faithful",
         "last_used_idx",
-        lambda v: (
-            v.after.last_used_idx == z3.ZeroExt(v.model.last_used_bits - 16, v.after.returned)
-        ),
-        lambda n, b, a, o: (
-            f"last_used_idx is {a['last_used_idx']} after {a['returned']} returned chains (modulo 65536)"
+        lambda v: v.after.last_used_idx == z3.ZeroExt(v.model.last_used_bits - 16, v.after.returned),
+        lambda f: (
+            f"last_used_idx is {f.after['last_used_idx']} after {f.after['returned']} "
+            "returned chains (modulo 65536)"
         ),
     ),
     Conjunct(
         "need-event-exact",
         "no-kick-lost",
         _kick_not_lost,
-        lambda n, b, a, o: f"{_kick_numbers(n, b, a, o)}: the device asked for a notification and got none",
+        lambda f: f"{kick_numbers(f)}: the device asked for a notification and got none",
     ),
     Conjunct(
         "need-event-exact",
         "no-kick-in-vain",
         _kick_not_spurious,
-        lambda n, b, a, o: f"{_kick_numbers(n, b, a, o)}: the device was notified without having asked",
+        lambda f: f"{kick_numbers(f)}: the device was notified without having asked",
     ),
     Conjunct(
         "forced-kick-sufficient",
         "num_added-cannot-wrap",
         lambda v: z3.ULE(v.after.unkicked, 65534),
-        lambda n, b, a, o: (
-            f"{a['unkicked']} chains were published since the last kick and num_added is {a['num_added']}: "
-            "one more and it wraps to 0, and a kick that is asked for is lost"
+        lambda f: (
+            f"{f.after['unkicked']} chains were published since the last kick and num_added is "
+            f"{f.after['num_added']}: at 65536 it wraps to 0, and a kick that is asked for is lost"
         ),
     ),
     Conjunct(
         "callbacks-rearmed",
         "used_event-follows",
         _rearmed,
-        lambda n, b, a, o: (
-            f"callbacks are enabled and last_used_idx moved to {a['last_used_idx']}, "
-            f"but used_event is {a['used_event']}"
+        lambda f: (
+            f"callbacks are enabled and last_used_idx moved to {f.after['last_used_idx']}, "
+            f"but used_event is {f.after['used_event']}"
         ),
     ),
     Conjunct(
         "full-ring-notifies",
         "refusal-notifies",
         lambda v: z3.Implies(v.outcome.refused, v.outcome.notified),
-        lambda n, b, a, o: (
-            f"add was refused with num_free {b['num_free']} and the device was not notified"
-        ),
+        lambda f: f"add was refused with num_free {f.before['num_free']} and the device was not notified",
     ),
 )
 

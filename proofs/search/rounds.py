@@ -13,7 +13,8 @@ from itertools import product
 
 import z3
 
-from ...model.unrolled import COUNT_BITS, Bits, State, Truth, Unrolled, leaves
+from ...model.unrolled import Unrolled
+from ...model.unrolled_state import COUNT_BITS, Bits, State, Truth, leaves
 from .counterexample import Budget
 from .properties import Conjunct, View
 from .solving import Solving
@@ -23,7 +24,7 @@ MOST_ROUNDS = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What depends on the model: whether get moves used_event, and whether kick leaves num_added as it was."""
+    """What depends on the model: whether get moves used_event, whether kick leaves num_added alone."""
 
     event_follows: bool = True
     num_added_kept: bool = False
@@ -106,9 +107,7 @@ def _rounds_that_hold(counter: Bits, others: Sequence[Bits], facts: Sequence[Tru
     return MOST_ROUNDS if model is None else int(model.eval(counter, model_completion=True).as_long())
 
 
-def kicked_rounds(
-    model: Unrolled, targets: Sequence[Conjunct], budget: Budget
-) -> tuple[Shape, int]:
+def kicked_rounds(model: Unrolled, targets: Sequence[Conjunct], budget: Budget) -> tuple[Shape, int]:
     """How many rounds with a kick in a row hold on ``model``, for the shape under which most do."""
     best = (Shape(), 0)
     zero = z3.BitVecVal(0, 16)

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import z3
 
-from ...model.unrolled import Bits, Truth
+from ...model.unrolled_state import Bits, Truth
 from .counterexample import Budget
 
 
-class Exhausted(Exception):
+class Exhausted(Exception):  # noqa: N818 - an outcome, not an error
     """The solver did not decide: the budget is spent or it gave up. The message is the reason."""
 
 
 class Solving:
-    """Bit-vector constraints over one ``budget``; every check that is not decided raises :class:`Exhausted`."""
+    """Bit-vector constraints over one ``budget``; a check that is not decided raises :class:`Exhausted`."""
 
     def __init__(self, budget: Budget) -> None:
         self._solver = z3.SolverFor("QF_BV")

@@ -47,16 +47,17 @@ def model_states(trace: Counterexample) -> list[dict[str, Any]]:
 
     Tokens count from creation, as they do in a run: the model numbers them anew after rounds.
     """
-    states = [_variables(trace.initial, 0)]
+    states = [model_variables(trace.initial, 0)]
     earlier = 0
     for batch in trace.rounds:
         earlier += batch.count
-        states.append(_variables(batch.values, earlier))
-    states += [_variables(step.values, earlier) for step in trace.steps]
+        states.append(model_variables(batch.values, earlier))
+    states += [model_variables(step.values, earlier) for step in trace.steps]
     return states
 
 
-def _variables(values: Mapping[str, Any], earlier: int) -> dict[str, Any]:
+def model_variables(values: Mapping[str, Any], earlier: int) -> dict[str, Any]:
+    """One state of the model under the names of a trace's variables, after ``earlier`` rounds."""
     named = ("avail_idx", "used_idx", "last_used_idx", "used_event", "avail_event", "free_head", "num_added")
     return {
         **{name: values[name] for name in (*named, "read_idx", "broken")},

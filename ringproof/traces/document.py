@@ -30,8 +30,10 @@ _FORMAT_DESCRIPTION = "https://apalache-mc.org/docs/adr/015adr-trace.html"
 _OP_LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
 _OWN_META = frozenset(
-    ("format", "format-description", "description", "ringproof", "kind", "mutant", "property", "violated")
-    + ("replayed", "config", "operations")
+    (
+        *("format", "format-description", "description", "ringproof", "kind", "mutant", "property"),
+        *("violated", "replayed", "config", "operations"),
+    )
 )
 
 
@@ -41,7 +43,7 @@ class TraceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TraceState:
-    """One state: who acted (see LANES), what with which arguments, and the value of each variable after it."""
+    """One state: who acted (see LANES), what, with which arguments, and each variable's value after it."""
 
     lane: str
     action: str
@@ -134,7 +136,7 @@ class TraceDocument:
 
 
 def load(path: Path) -> TraceDocument:
-    """Read a document. Raises TraceError for a file that is missing, malformed, foreign or of a newer version."""
+    """Read a document. Raises TraceError for one that is missing, malformed, foreign or newer."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -146,7 +148,9 @@ def load(path: Path) -> TraceDocument:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        raise TraceError(f"{path}: line {error.lineno}, column {error.colno}: {_reason(error, text)}") from None
+        raise TraceError(
+            f"{path}: line {error.lineno}, column {error.colno}: {_reason(error, text)}"
+        ) from None
     except (RecursionError, ValueError) as error:
         raise TraceError(f"{path}: not JSON that can be read: {_one_line(str(error))}") from None
     return from_json(value, str(path))
@@ -203,7 +207,9 @@ class _Reader:
             raise self._fail("#meta", "no entry ringproof: not a trace of this tool")
         version = self._integer(meta["ringproof"], "#meta.ringproof", 1, 1 << 31)
         if version > VERSION:
-            raise self._fail("#meta.ringproof", f"version {version} is newer than this tool reads ({VERSION})")
+            raise self._fail(
+                "#meta.ringproof", f"version {version} is newer than this tool reads ({VERSION})"
+            )
         if meta.get("format") != "ITF":
             raise self._fail("#meta.format", "not ITF")
         operations = self._operations(self._list(meta.get("operations"), "#meta.operations"))
@@ -242,7 +248,7 @@ class _Reader:
             raise self._fail(place, str(error)) from None
 
     def _operations(self, values: Sequence[object]) -> tuple[Op, ...]:
-        found = []
+        found: list[Op] = []
         codes = {int(code) for code in Code}
         for index, value in enumerate(values):
             place = f"#meta.operations[{index}]"

@@ -1,5 +1,6 @@
 """The ledger of a run: what a driver was given and what it owes, kept from outside while operations run."""
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class Breach:
     conjunct: str
     sentence: str
 
-    @property
+    @builtins.property
     def id(self) -> str:
         """Property and part, as ``need-event-exact/no-kick-lost``."""
         return f"{self.property}/{self.conjunct}"
@@ -137,15 +138,14 @@ class Ledger:
             forced = self._idx_before_add is not None and queue.avail.idx != self._idx_before_add
             announced, new = self.unkicked + forced, (self.published + forced) & U16
             old, event = (new - announced) & U16, queue.used.avail_event
-            if queue.event:
-                wanted = (event - old) & U16 < announced
-            else:
-                wanted = not queue.used.flags & _NO_NOTIFY
+            asleep = queue.used.flags & _NO_NOTIFY
+            wanted = (event - old) & U16 < announced if queue.event else not asleep
             told = prepare()
             self._kicks += 1
             self.unkicked = -1 if forced else 0
-            numbers = f"{_chains(announced)} published since the last kick, avail_idx {old} to {new}, and " + (
-                f"avail_event is {event}" if queue.event else f"used.flags is {queue.used.flags}"
+            numbers = (
+                f"{_chains(announced)} published since the last kick, avail_idx {old} to {new}, and "
+                + (f"avail_event is {event}" if queue.event else f"used.flags is {queue.used.flags}")
             )
             if wanted and not told:
                 self._breach(

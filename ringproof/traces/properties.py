@@ -48,11 +48,7 @@ class Watched:
 
 def state_breaches(ledger: Ledger) -> list[Breach]:
     """Every part of a property that does not hold of the state between two operations."""
-    return [
-        Breach(slug, part, sentence)
-        for slug, part, check in _STATE_CHECKS
-        for sentence in check(ledger)
-    ]
+    return [Breach(slug, part, sentence) for slug, part, check in _STATE_CHECKS for sentence in check(ledger)]
 
 
 def _chains_read_back(ledger: Ledger) -> Iterator[str]:
@@ -137,14 +133,23 @@ def _untaken_in_place(ledger: Ledger) -> Iterator[str]:
     return _in_place("used", ring, ledger.returned, ledger.untaken)
 
 
+def _returned_is_forgotten(ledger: Ledger) -> Iterator[str]:
+    for head, token in enumerate(ledger.runner.queue.data):
+        chain = ledger.chains.get(token) if token is not None else None
+        if token is not None and (chain is None or chain.head != head):
+            yield f"the driver still holds token {token} for a chain that was returned"
+
+
 def _avail_idx(ledger: Ledger) -> Iterator[str]:
-    if ledger.runner.queue.avail.idx != ledger.published:
-        yield f"avail_idx is {ledger.runner.queue.avail.idx} after {ledger.published} published chains (modulo 65536)"
+    avail_idx = ledger.runner.queue.avail.idx
+    if avail_idx != ledger.published:
+        yield f"avail_idx is {avail_idx} after {ledger.published} published chains (modulo 65536)"
 
 
 def _used_idx(ledger: Ledger) -> Iterator[str]:
-    if ledger.runner.queue.used.idx != ledger.completed:
-        yield f"used_idx is {ledger.runner.queue.used.idx} after {ledger.completed} completed chains (modulo 65536)"
+    used_idx = ledger.runner.queue.used.idx
+    if used_idx != ledger.completed:
+        yield f"used_idx is {used_idx} after {ledger.completed} completed chains (modulo 65536)"
 
 
 def _last_used_idx(ledger: Ledger) -> Iterator[str]:
@@ -169,6 +174,7 @@ _STATE_CHECKS: tuple[tuple[str, str, Callable[[Ledger], Iterator[str]]], ...] = 
     ("no-leak-no-double-allocation", "none-lost", _none_lost),
     ("avail-slot-not-overwritten", "unread-in-place", _unread_in_place),
     ("used-slot-not-overwritten", "untaken-in-place", _untaken_in_place),
+    ("token-returned-once", "returned-is-forgotten", _returned_is_forgotten),
     ("indices-faithful", "avail_idx", _avail_idx),
     ("indices-faithful", "used_idx", _used_idx),
     ("indices-faithful", "last_used_idx", _last_used_idx),

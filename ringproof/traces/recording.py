@@ -1,4 +1,4 @@
-"""Writing down a failed validation: the operations run again on the reference, the driver's results beside."""
+"""Writing down a failed validation: the run again on the reference, the driver's results beside."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,8 @@ def record(
 
     The states are the reference's, which runs ``ops`` again. ``results`` are what the driver gave back, as
     many as there are (a driver that crashed gave fewer); each state shows them as ``observed`` beside the
-    reference's as ``expected``, which are taken from ``expected`` or else from the run. ``meta`` joins the
+    reference's as ``expected``, which are taken from ``expected`` or else from the run; without ``results``
+    both are empty. ``meta`` joins the
     document's further entries. Raises OperationError for operations that cannot be asked.
     """
     runner = ReferenceRunner(config)
@@ -39,10 +40,12 @@ def record(
             result = None
         wanted = expected[number] if expected is not None and number < len(expected) else result
         seen = results[number] if results is not None and number < len(results) else None
-        beside = {
-            "expected": result_fields(wanted, detailed=True),
-            "observed": result_fields(seen, detailed=True),
-        }
+        beside = nothing
+        if results is not None:
+            beside = {
+                "expected": result_fields(wanted, detailed=True),
+                "observed": result_fields(seen, detailed=True),
+            }
         states.append(state_after(op, runner, result, beside))
     return TraceDocument(
         kind="validate",

@@ -17,7 +17,7 @@ from .variables import initial_state, state_after
 class Run:
     """What a run showed: the states from creation on, the results, and every breach with its operation.
 
-    A run ends early when the device or the driver could not go on; then there are fewer states than operations.
+    A run ends early when the device or the driver could not go on; then states are fewer than operations.
     """
 
     states: tuple[TraceState, ...]
@@ -43,7 +43,7 @@ class Run:
 def run_reference(
     config: QueueConfig, operations: Sequence[Op], *, reference: ModuleType | None = None
 ) -> Run:
-    """Run operations from creation on the reference (or a mutant of it) and check every property after each."""
+    """Run operations from creation on the reference or a mutant of it, with every property checked."""
     runner = ReferenceRunner(config, reference=reference)
     watched = Watched(runner)
     states, results, breaches = [initial_state(runner)], [], []
@@ -84,7 +84,9 @@ def replay_document(document: TraceDocument) -> ReplayOutcome:
             return ReplayOutcome(True, "the reference runs it and nothing breaks", clean)
         number, breach = clean.first
         return ReplayOutcome(
-            False, f"the reference itself breaks {breach.property} at step {number + 1}: {breach.sentence}", clean
+            False,
+            f"the reference itself breaks {breach.property} at step {number + 1}: {breach.sentence}",
+            clean,
         )
     reference = load_reference_mutant(document.mutant)
     accused = run_reference(document.config, document.operations, reference=reference)

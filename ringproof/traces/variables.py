@@ -115,7 +115,12 @@ def state_after(
 def describe(config: QueueConfig) -> str:
     """A configuration in words: "queue of 4, EVENT_IDX, legacy layout, profile linux-3.11"."""
     features = [name for name, bit in FEATURE_NAMES.items() if config.features & bit]
-    parts = [f"queue of {config.queue_size}", *features, f"{config.layout} layout", f"profile {config.profile}"]
+    parts = [
+        f"queue of {config.queue_size}",
+        *features,
+        f"{config.layout} layout",
+        f"profile {config.profile}",
+    ]
     if not config.has_callback:
         parts.append("no callback")
     return ", ".join(parts)
