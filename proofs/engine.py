@@ -30,6 +30,7 @@ def prove(
     names: Sequence[str] | None = None,
     *,
     kill: bool = False,
+    mutants: Sequence[str] | None = None,
     fast: bool = False,
     jobs: int = 0,
     on_result: Callable[[TheoremResult], None] | None = None,
@@ -38,17 +39,18 @@ def prove(
 ) -> ProofReport:
     """Discharge the named theorems, or all of them, and report on each.
 
-    ``kill`` also tries the mutants, ``fast`` leaves the hypotheses unexamined (``vacuous`` is none
-    then), ``jobs`` is the number of processes (0: one per processor), ``budget`` the solver's resources per
-    obligation. ``on_result`` hears each theorem as soon as its verdict is known, ``on_mutant`` each
-    mutant with the theorems it breaks. An interrupt (Ctrl-C) ends the run, not the report.
+    ``kill`` also tries the mutants, all or those whose ids are given, ``fast`` leaves the hypotheses
+    unexamined (``vacuous`` is none then), ``jobs`` is the number of processes (0: one per processor),
+    ``budget`` the solver's resources per obligation. ``on_result`` hears each theorem as soon as its
+    verdict is known, ``on_mutant`` each mutant with the theorems it breaks. An interrupt (Ctrl-C) ends
+    the run, not the report.
 
     Raises UnknownTheoremError, and SolverMismatch if the solver is not the pinned one.
     """
     require_pinned()
     theorems = _named(names)
-    mutants = tuple(MUTANTS) if kill else ()
-    run = _Run(theorems, mutants, on_result, on_mutant)
+    tried = (tuple(MUTANTS) if mutants is None else tuple(mutants)) if kill else ()
+    run = _Run(theorems, tried, on_result, on_mutant)
     tasks = [
         Task(theorem.name, group, witness=not fast, budget=budget)
         for theorem in theorems
@@ -56,7 +58,7 @@ def prove(
     ]
     tasks += [
         Task(theorem.name, group, mutant, witness=False, budget=budget)
-        for mutant in mutants
+        for mutant in tried
         for theorem in theorems
         for group in theorem.groups
     ]

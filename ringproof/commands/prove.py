@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, unknown_name
+from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
 from ..proofs.mutants.catalog import CATALOG
+from ..proofs.mutants.ring import MUTANTS
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
 
@@ -24,6 +26,10 @@ def theorem_line(result: TheoremResult) -> str:
         lines.append(f"         [bold red]{result.name}: expected {result.expected}[/]")
     if result.reason:
         lines.append(f"         [yellow]{escape(result.reason)}[/]")
+    for broken in (entry for entry in result.details if entry.verdict == "refuted"):
+        lines.append(f"         [red]{escape(broken.label)}[/]")
+    if result.counterexample is not None:
+        lines += [f"           {escape(line)}" for line in changes(result.counterexample)]
     return "\n".join(lines)
 
 
@@ -38,30 +44,27 @@ def exit_code(report: ProofReport) -> int:
     if report.interrupted:
         return EXIT_INTERRUPTED
     surprises = [result.verdict for result in report.theorems if not result.as_expected]
-    if any(verdict != "unknown" for verdict in surprises):
+    if report.survivors or any(verdict != "unknown" for verdict in surprises):
         return EXIT_REFUTED
-    if surprises:
-        return EXIT_UNKNOWN
-    if any(mutant not in report.undecided for mutant in report.survivors):
-        return EXIT_REFUTED
-    return EXIT_UNKNOWN if report.survivors else EXIT_HELD
+    return EXIT_UNKNOWN if surprises or report.undecided else EXIT_HELD
 
 
 def summary(report: ProofReport) -> str:
-    """The last line: how many held, of how many obligations, how long, by which solver."""
+    """The last line: how many theorems held, how many mutants died, how long it took, and which solver said so."""
     proved = sum(result.verdict == "proved" for result in report.theorems)
     obligations = sum(result.obligations for result in report.theorems)
     text = (
         f"{proved} of {len(report.theorems)} theorems proved for every queue size: {obligations} obligations"
     )
     if report.kills:
-        text += f"; {len(report.kills) - len(report.survivors)} of {len(report.kills)} mutants killed"
+        killed = sum(bool(broken) for broken in report.kills.values())
+        text += f"; {killed} of {len(report.kills)} mutants killed"
     return f"{text}; {report.seconds:.1f} s, {report.solver}"
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[THEOREM]...")
-@click.option("--kill", is_flag=True, help="Also try every mutant on every theorem named.")
+@click.option("--kill", is_flag=True, help="Also try the mutants that should break them.")
 @click.option("--fast", is_flag=True, help="Do not check that hypotheses are satisfiable: quickest feedback.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
@@ -81,9 +84,12 @@ def prove(
             raise unknown_name("theorem", name, THEOREMS)
     console = Console(highlight=False, soft_wrap=True)
     options = {} if budget is None else {"budget": budget}
+    # Of some theorems only those mutants say something that are there to break one of them.
+    mutants = [mutant for mutant, seeded in MUTANTS.items() if not names or set(seeded.kills) & set(names)]
     report = discharge(
         names or None,
         kill=kill,
+        mutants=mutants,
         fast=fast,
         jobs=jobs or 0,
         on_result=None if as_json else lambda result: console.print(theorem_line(result)),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from ringproof.proofs.mutants.catalog import CATALOG
 
 from ringproof.building import build_driver, c_sources
 from ringproof.patching import PatchError, UnknownMutant, mutant_ids, mutated_driver, patched_copy
+from ringproof.proofs.mutants.catalog import CATALOG
 
 from .programs import NOT_RUN, PROFILES, WARNINGS, loading_program, run
 

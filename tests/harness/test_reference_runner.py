@@ -5,6 +5,7 @@ from types import ModuleType
 from zlib import crc32
 
 import pytest
+
 from ringproof.impl.harness.operations import (
     ARENA_ADDRESS,
     BUFFER_ADDRESS,
@@ -17,7 +18,6 @@ from ringproof.impl.harness.operations import (
 )
 from ringproof.impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner, Violation
 from ringproof.impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC
-
 from ringproof.patching import load_reference_mutant
 
 

@@ -9,10 +9,10 @@ from ringproof.model.unrolled import Unrolled
 from ringproof.proofs.mutants.catalog import CATALOG
 from ringproof.proofs.mutants.unrolled import MUTANTS
 from ringproof.proofs.search import Found, NotFound, Unknown, find_trace, search
-from ringproof.proofs.search.counterexample import Budget, Counterexample
+from ringproof.proofs.search.counterexample import Budget, Counterexample, values
 from ringproof.proofs.search.portfolio import find
 from ringproof.proofs.search.properties import CONJUNCTS, EVERYTHING, PROPERTIES, conjuncts
-from ringproof.proofs.search.rounds import MOST_ROUNDS, Start, kicked_rounds, quiet_rounds, starts
+from ringproof.proofs.search.rounds import MOST_ROUNDS, Shape, Start, after_rounds, kicked_rounds, quiet_rounds, starts
 from ringproof.proofs.search.solving import Exhausted, Solving
 
 EXPECTED = {
@@ -166,6 +166,15 @@ def test_the_solver_finds_smallest_values_in_turn() -> None:
     assert (model[x].as_long(), model[y].as_long()) == (102, 899)
     with pytest.raises(Exhausted):
         Solving(Budget(0)).satisfiable()
+
+
+def test_no_rounds_is_creation() -> None:
+    """The induction over rounds begins at the initial state, whatever the shape."""
+    zero = z3.BitVecVal(0, 16)
+    for shape in (Shape(), Shape(event_follows=False), Shape(num_added_kept=True)):
+        for model in (Unrolled(2), Unrolled(4), MUTANTS["B6"](2)):
+            begun = after_rounds(model, shape, zero, zero)
+            assert values(begun) == values(model.initial())
 
 
 def test_a_start_counts_its_batches() -> None:

@@ -4,6 +4,7 @@ import struct
 from errno import EINVAL, ENOSPC
 
 import pytest
+
 from ringproof.impl.harness.invariants import check
 from ringproof.impl.harness.operations import ARENA_ADDRESS, Code, Op
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner

@@ -1,6 +1,7 @@
 """The allocator's policy, byte for byte."""
 
 import pytest
+
 from ringproof.impl.reference.arena import ARENA_ADDRESS, ARENA_BYTES, Arena, ArenaError
 
 

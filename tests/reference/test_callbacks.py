@@ -4,6 +4,7 @@ from errno import EINVAL, ENOSPC
 from functools import cache
 
 import pytest
+
 from ringproof.impl.harness.operations import Code, Op
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner, Snapshot
 from ringproof.impl.reference import PROFILES

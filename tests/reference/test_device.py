@@ -5,6 +5,7 @@ import struct
 from zlib import crc32
 
 import pytest
+
 from ringproof.impl.device.device import Device, Violation
 
 ADDRESS = 0x41_0000_0000

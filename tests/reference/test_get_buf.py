@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from ringproof.impl.harness.invariants import check, violations
 from ringproof.impl.harness.operations import ARENA_ADDRESS, Code, Op
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ringproof.impl.harness.operations import Code, Op, OpFlag
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.impl.reference import PROFILES, vring_need_event

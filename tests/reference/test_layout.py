@@ -1,6 +1,7 @@
 """Where the ring parts lie, against offsets worked out by hand."""
 
 import pytest
+
 from ringproof.impl.reference import LAYOUTS
 
 

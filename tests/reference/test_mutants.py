@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from ringproof.impl import reference
 from ringproof.impl.harness.invariants import violations
 from ringproof.impl.harness.operations import RESULT, Code, Op, OpFlag
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner, Violation
 from ringproof.impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC
-from ringproof.proofs.mutants.catalog import CATALOG
-
 from ringproof.patching import load_reference_mutant, mutant_ids, patched_copy, reference_sources
+from ringproof.proofs.mutants.catalog import CATALOG
 
 Scenario = Callable[[ModuleType], Any]
 SCENARIOS: dict[str, tuple[Scenario, Any, Any]] = {}

@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
 from ringproof.impl.harness.invariants import check
 from ringproof.impl.harness.operations import BUFFER_ADDRESS, Code, Op, OpFlag, segment
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner, Snapshot
