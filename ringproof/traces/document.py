@@ -93,7 +93,7 @@ class TraceDocument:
                 "queue_index": config.queue_index,
             },
             "operations": [list(op) for op in self.operations],
-            **self.extra,
+            **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
         return {
             "#meta": meta,

@@ -43,7 +43,9 @@ def accused(document: TraceDocument) -> frozenset[str]:
     """The variables to mark in the last state: those the property is about, or that its sentence names."""
     if not document.states:
         return frozenset()
-    named = {name for name in document.states[-1].values if re.search(rf"\b{name}\b", document.violated)}
+    named = {
+        name for name in document.states[-1].values if re.search(rf"\b{re.escape(name)}\b", document.violated)
+    }
     return frozenset((*named, *LOOKED_AT.get(document.property, ()))) - _NOT_STATE
 
 

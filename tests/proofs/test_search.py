@@ -12,7 +12,15 @@ from ringproof.proofs.search import Found, NotFound, Unknown, find_trace, search
 from ringproof.proofs.search.counterexample import Budget, Counterexample, values
 from ringproof.proofs.search.portfolio import find
 from ringproof.proofs.search.properties import CONJUNCTS, EVERYTHING, PROPERTIES, conjuncts
-from ringproof.proofs.search.rounds import MOST_ROUNDS, Shape, Start, after_rounds, kicked_rounds, quiet_rounds, starts
+from ringproof.proofs.search.rounds import (
+    MOST_ROUNDS,
+    Shape,
+    Start,
+    after_rounds,
+    kicked_rounds,
+    quiet_rounds,
+    starts,
+)
 from ringproof.proofs.search.solving import Exhausted, Solving
 
 EXPECTED = {
