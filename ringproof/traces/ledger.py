@@ -143,22 +143,18 @@ class Ledger:
             told = prepare()
             self._kicks += 1
             self.unkicked = -1 if forced else 0
+            if told == bool(wanted):
+                return told
             numbers = (
                 f"{_chains(announced)} published since the last kick, avail_idx {old} to {new}, and "
                 + (f"avail_event is {event}" if queue.event else f"used.flags is {queue.used.flags}")
             )
-            if wanted and not told:
-                self._breach(
-                    "need-event-exact",
-                    "no-kick-lost",
-                    f"{numbers}: the device asked for a notification and got none",
-                )
-            if told and not wanted:
-                self._breach(
-                    "need-event-exact",
-                    "no-kick-in-vain",
-                    f"{numbers}: the device was notified without having asked",
-                )
+            part, what = (
+                ("no-kick-in-vain", "the device was notified without having asked")
+                if told
+                else ("no-kick-lost", "the device asked for a notification and got none")
+            )
+            self._breach("need-event-exact", part, f"{numbers}: {what}")
             return told
 
         return watched
@@ -230,23 +226,22 @@ class Ledger:
         device, queue = self.runner.device, self.runner.queue
 
         def watched(limit: int) -> tuple[int, int]:
-            held = [chain.head for chain in device.in_flight]
-            tokens = list(queue.data)
+            known = len(device.in_flight)
             got = read(limit)
-            for flight in device.in_flight[len(held) :]:
-                if tokens[flight.head] is None:
+            for place in range(known, len(device.in_flight)):
+                flight = device.in_flight[place]
+                if queue.data[flight.head] is None:
                     self._breach(
                         "device-reads-outstanding",
                         "in-flight",
                         f"the device read head {flight.head}, which is no chain in flight",
                     )
-                if flight.head in held:
+                if any(flight.head == other.head for other in device.in_flight[:place]):
                     self._breach(
                         "device-reads-outstanding",
                         "not-held",
                         f"the device read head {flight.head}, which it holds already",
                     )
-                held.append(flight.head)
                 del self.unread[:1]
             return got
 

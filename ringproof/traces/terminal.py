@@ -38,6 +38,9 @@ def lines(document: TraceDocument, width: int, *, all: bool = False) -> Iterator
         yield Text("")
         yield heading
     last = len(document.states) - 1
+    # A validation may go on after the operation that failed, and says which one it was.
+    step = document.extra.get("step")
+    broken = step + 1 if isinstance(step, int) and 0 <= step < last else last
     hidden = range(0) if all else range(_SHOWN_FIRST + 1, last - _SHOWN_LAST)
     for number, state in enumerate(document.states):
         if number in hidden:
@@ -45,7 +48,7 @@ def lines(document: TraceDocument, width: int, *, all: bool = False) -> Iterator
                 yield Text(f"{'...':>{_NUMBER - 1}} {len(hidden)} steps, shown with --all", style=_QUIET)
             continue
         before = document.states[number - 1] if number else None
-        marked = wording.accused(document) if number == last else frozenset()
+        marked = wording.accused(document) if number == broken else frozenset()
         yield from _step(number, before, state, marked, width, all=all)
     if document.states and last:
         yield Text("")

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..impl.harness.operations import NUM_FREE_UNKNOWN, STATUS_UNSUPPORTED
 from .document import TraceDocument, TraceState
 
 _FLAG_NAMES = ((1, "NEXT"), (2, "WRITE"), (4, "INDIRECT"))
 _STATUS = {-28: "ENOSPC", -22: "EINVAL", -12: "ENOMEM", -5: "EBROKEN", -1000: "not supported"}
+_NOT_GIVEN = {"status": STATUS_UNSUPPORTED, "num_free": NUM_FREE_UNKNOWN}
 _NOT_STATE = frozenset(("result", "expected", "observed"))
 
 LOOKED_AT: dict[str, tuple[str, ...]] = {
@@ -40,12 +42,11 @@ class Change:
 
 
 def accused(document: TraceDocument) -> frozenset[str]:
-    """The variables to mark in the last state: those the property is about, or that its sentence names."""
+    """The variables to mark where it broke: those the property is about, or that its sentence names."""
     if not document.states:
         return frozenset()
-    named = {
-        name for name in document.states[-1].values if re.search(rf"\b{re.escape(name)}\b", document.violated)
-    }
+    names, said = document.states[-1].values, document.violated
+    named = {name for name in names if re.search(rf"\b{re.escape(name)}\b", said)}
     return frozenset((*named, *LOOKED_AT.get(document.property, ()))) - _NOT_STATE
 
 
@@ -107,7 +108,10 @@ def outcome(state: TraceState) -> str:
 
 
 def differences(state: TraceState) -> list[str]:
-    """Where a driver's result and the reference's differ: "status: 0, the reference has -28"."""
+    """Where a driver's result and the reference's differ: "status: 0, the reference has -28".
+
+    What the driver does not have or does not tell is no difference.
+    """
     seen, wanted = state.values.get("observed"), state.values.get("expected")
     if not isinstance(seen, Mapping) or not isinstance(wanted, Mapping) or not wanted:
         return []
@@ -116,7 +120,7 @@ def differences(state: TraceState) -> list[str]:
     return [
         f"{name}: {seen[name]}, the reference has {value}"
         for name, value in wanted.items()
-        if name in seen and seen[name] != value
+        if name in seen and seen[name] not in (value, _NOT_GIVEN.get(name))
     ]
 
 
