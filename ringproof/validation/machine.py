@@ -8,10 +8,12 @@ from typing import Protocol
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import HypothesisException
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from ..building import cache_directory
 from ..impl.harness.operations import Code, Op, OpFlag
 from ..impl.harness.reference_runner import QueueConfig
 from .failure import Failure
@@ -95,7 +97,10 @@ class Search:
             contextlib.suppress(_Fault, _TimeIsUp, HypothesisException, BaseExceptionGroup),
         ):
             warnings.simplefilter("ignore")
+            # What it stores (constants it found in the code) has no place in the user's directory.
+            set_hypothesis_home_dir(cache_directory() / "hypothesis")
             run_state_machine_as_test(seed(self.seed)(_machine(self)), settings=chosen)
+        set_hypothesis_home_dir(None)
         process.patience = before
         if not self.found:
             return None

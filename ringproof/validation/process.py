@@ -67,6 +67,8 @@ class Process:
         try:
             if not self._worker.create(config):
                 return self._worker.message or "the driver did not create the queue"
+        except WorkerError as error:
+            return str(error)
         except DriverStopped as stopped:
             raise self._lost(stopped, b"") from stopped
         self._live = True

@@ -7,7 +7,6 @@ from typing import Literal
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
 CheckVerdict = Literal["pass", "fail", "warn", "not exercised"]
 Verdict = Literal["pass", "fail", "error"]
@@ -101,18 +100,23 @@ def _render_checks(report: ValidationReport, console: Console, verbose: bool) ->
     quiet = [check for check in report.checks if check.verdict not in ("fail", "warn")]
     for check in sorted(loud, key=lambda check: _ORDER[check.verdict]):
         mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
-        console.print(f"\n{mark}  {escape(check.name)}  [dim]{escape(check.clause)}[/]", highlight=False)
-        console.print(Padding(escape(check.detail), (0, 0, 0, 6)), highlight=False)
-    if verbose and quiet:
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for _ in range(2):
-            table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1, style="dim")
-        for check in sorted(quiet, key=lambda check: _ORDER[check.verdict]):
-            mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
-            table.add_row(mark, escape(check.name), escape(f"{check.clause}: {check.detail}"))
+        console.print(
+            f"\n{mark}  {escape(check.name)}  [dim]{escape(check.clause)}[/]", highlight=False, soft_wrap=True
+        )
+        console.print(Padding(escape(check.detail), (0, 0, 0, 6)), highlight=False, soft_wrap=False)
+    if loud or verbose:
         console.print("")
-        console.print(table, highlight=False)
+    for check in sorted(quiet, key=lambda check: _ORDER[check.verdict]) if verbose else ():
+        mark = f"[{_COLOUR[check.verdict]}]{check.verdict:13}[/]"
+        seen = f"[dim]{escape(check.clause)}: {escape(check.detail)}[/]"
+        console.print(
+            f"{mark} {escape(check.name):30} {seen}",
+            highlight=False,
+            soft_wrap=False,
+            no_wrap=True,
+            overflow="ellipsis",
+            crop=True,
+        )
     counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in _ORDER}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     console.print(f"{len(report.checks)} checks: {summary}", highlight=False)
