@@ -339,10 +339,10 @@ CONJUNCTS: tuple[Conjunct, ...] = (
     Conjunct(
         "forced-kick-sufficient",
         "num_added-cannot-wrap",
-        lambda v: z3.ULE(v.after.unkicked, 65534),
+        lambda v: z3.ULE(v.after.unkicked, 65535),
         lambda f: (
             f"{f.after['unkicked']} chains were published since the last kick and num_added is "
-            f"{f.after['num_added']}: at 65536 it wraps to 0, and a kick that is asked for is lost"
+            f"{f.after['num_added']}: it wrapped, and a kick that is asked for now is lost"
         ),
     ),
     Conjunct(

@@ -13,8 +13,8 @@ from .ledger import U16, Breach, Chain, Ledger
 
 _NEXT = 1
 _INDIRECT = 4
-FORCED_KICK_BEFORE = U16 - 1
-"""How many chains may be published without a kick between two operations."""
+MOST_UNKICKED = U16
+"""How many chains may be published without a kick: with one more, num_added says 0."""
 
 
 class Watched:
@@ -159,10 +159,10 @@ def _last_used_idx(ledger: Ledger) -> Iterator[str]:
 
 
 def _kick_before_wrap(ledger: Ledger) -> Iterator[str]:
-    if ledger.unkicked > FORCED_KICK_BEFORE:
+    if ledger.unkicked > MOST_UNKICKED:
         yield (
             f"{ledger.unkicked} chains were published since the last kick and num_added is "
-            f"{ledger.runner.queue.num_added}: at 65536 it wraps to 0, and a kick that is asked for is lost"
+            f"{ledger.runner.queue.num_added}: it wrapped, and a kick that is asked for now is lost"
         )
 
 
