@@ -254,4 +254,9 @@ MUTANTS: dict[str, type[Unrolled]] = {
     "X9": FlagObeyed,
     "X10": FreeListRebuilt,
 }
-"""By catalog id. X8 is not among them: no queue of the harness has such a size, so it could not replay."""
+"""By catalog id."""
+
+UNSEEDED: dict[str, str] = {
+    "X8": "the reference that would have to replay it makes no queue of a size that is no power of two",
+}
+"""The mutants of the catalog that are not among them, and why."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ...model.unrolled import Unrolled
 from ..mutants.catalog import CATALOG
-from ..mutants.unrolled import MUTANTS
+from ..mutants.unrolled import MUTANTS, UNSEEDED
 from .counterexample import Budget, Counterexample, Found, NotFound, Result, Unknown
 from .deepening import DEFAULT_BUDGET, Deepening
 from .properties import EVERYTHING, conjuncts
@@ -106,7 +106,7 @@ def find_trace(mutant: str, *, depth: int = DEFAULT_DEPTH, budget: int = DEFAULT
     """
     name = CATALOG[mutant].id
     if name not in MUTANTS:
-        raise LookupError(f"mutant {name} is not seeded into the unrolled model")
+        raise LookupError(UNSEEDED.get(name, f"mutant {name} is not seeded into the unrolled model"))
     result = find(MUTANTS[name], first=PREFERRED.get(name, ()), depth=depth, budget=budget)
     if isinstance(result, Found):
         return replace(result, trace=replace(result.trace, mutant=name))
