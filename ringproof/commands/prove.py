@@ -50,7 +50,7 @@ def exit_code(report: ProofReport) -> int:
 
 
 def summary(report: ProofReport) -> str:
-    """The last line: how many theorems held, how many mutants died, how long it took, and which solver said so."""
+    """The last line: how many theorems held, how many mutants died, how long it took, and by which solver."""
     proved = sum(result.verdict == "proved" for result in report.theorems)
     obligations = sum(result.obligations for result in report.theorems)
     text = (

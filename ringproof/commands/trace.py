@@ -7,6 +7,7 @@ from rich.console import Console
 
 from ..errors import EXIT_HELD, EXIT_UNKNOWN, BadInputError, unknown_name
 from ..proofs.mutants.catalog import CATALOG
+from ..proofs.mutants.unrolled import UNSEEDED
 from ..proofs.search.deepening import DEFAULT_BUDGET
 from ..proofs.search.portfolio import DEFAULT_DEPTH
 from ..proofs.theorems import THEOREMS
@@ -17,13 +18,18 @@ from ..traces.terminal import render
 def mutant_named(name: str) -> str:
     """The mutant a name stands for: its own id in any case, or that of one that breaks exactly this theorem.
 
-    Raises BadInputError for a name nobody knows.
+    Raises BadInputError for a name nobody knows, and for a mutant that no run can show.
     """
     if name.upper() in CATALOG:
-        return name.upper()
-    if name in THEOREMS:
-        return THEOREMS[name].broken_by[0]
-    raise unknown_name("mutant or theorem", name, [*CATALOG, *THEOREMS])
+        ids = [name.upper()]
+    elif name in THEOREMS:
+        ids = list(THEOREMS[name].broken_by)
+    else:
+        raise unknown_name("mutant or theorem", name, [*CATALOG, *THEOREMS])
+    seeded = [mutant for mutant in ids if mutant not in UNSEEDED]
+    if not seeded:
+        raise BadInputError(f"{ids[0]} ({CATALOG[ids[0]].title}) has no trace: {UNSEEDED[ids[0]]}")
+    return seeded[0]
 
 
 @click.command()
@@ -51,8 +57,6 @@ def trace(name: str, as_json: bool, output: Path | None, everything: bool, depth
     except NoTrace as verdict:
         click.echo(f"ringproof: {verdict}", err=True)
         return EXIT_UNKNOWN
-    except LookupError as error:
-        raise BadInputError(f"{mutant} has no trace: {error}") from None
     if output is not None:
         document.save(output)
     if as_json:
