@@ -32,13 +32,15 @@ class Options:
     """How a campaign is run.
 
     ``quick`` leaves most out; ``keep_going`` goes on after a failing stage, with what failed put aside;
-    ``sizes`` are the queue sizes of the long runs and ``operations`` how many each has at least, None for the
-    usual ones; ``hang_seconds`` is how long an array of operations may take. ``traces`` is where
-    failures are kept, None for nowhere; ``progress`` is told of each stage.
+    ``by_meaning`` compares by meaning even if the driver declares to follow the reference; ``sizes`` are the
+    queue sizes of the long runs and ``operations`` how many each has at least, None for the usual ones;
+    ``hang_seconds`` is how long an array of operations may take. ``traces`` is where failures are kept,
+    None for nowhere; ``progress`` is told of each stage.
     """
 
     quick: bool = False
     keep_going: bool = False
+    by_meaning: bool = False
     seed: int = 0
     sizes: tuple[int, ...] | None = None
     operations: int | None = None
@@ -168,7 +170,7 @@ class _Campaign:
         if failure.kind == "hang":
             process.patience, seconds = min(patience, 0.5), min(seconds, 8.0)
         elif self.options.quick:
-            seconds = min(seconds, 8.0)
+            seconds = min(seconds, 12.0)
         try:
             small = reduced(failure, self.pair.attempt, seconds)
             again = sum(small.like(self.pair.attempt(small.config, small.operations)) for _ in range(2))
@@ -280,6 +282,8 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
     options = options or Options()
     began = time.monotonic()
     with Process(library, patience=options.hang_seconds) as process:
+        if options.by_meaning:
+            process.follows_the_reference = False
         pair = Pair.of(process)
         campaign = _Campaign(pair, options)
         campaign.go()

@@ -101,7 +101,7 @@ class Generator:
         return packed(Op(Code.ROUNDS, flags, a=count, b=self._below(1 << 32)))
 
     def unkicked(self, chains: int) -> bytes:
-        """So many chains without a kick, in a ring about half full; then avail_event is put somewhere near.
+        """So many chains without a kick, in a ring about half full, though the device asks for one at once.
 
         The ring never fills: a refused add would notify.
         """
@@ -110,7 +110,7 @@ class Generator:
         turns = self._random.choices(self._single, k=kept)
         for add in self._random.choices(self._single, k=chains):
             turns += [add, self._reads[0], self._random.choice(self._one_completed), self._get]
-        return b"".join(turns) + self._random.choice(self._words) + self.drain()
+        return Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE).pack() + b"".join(turns) + self.drain()
 
     def bursts(self, count: int) -> bytes:
         """So many bursts, each with a suppression word put inside it or beside it, one kick and a drain."""

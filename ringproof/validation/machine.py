@@ -49,7 +49,7 @@ class _Fault(Exception):  # noqa: N818 - the driver's, raised to tell hypothesis
 
 
 class _TimeIsUp(BaseException):
-    """Ends the generation of examples; hypothesis lets it through."""
+    """Ends a run; hypothesis lets it through, as it is no Exception."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Search:
     wrapping: Collection[QueueConfig] = ()
     patience: float = 3.0
     tried: int = 0
-    found: dict[tuple[QueueConfig, tuple[Op, ...]], Failure] = field(default_factory=dict)
+    found: list[Failure] = field(default_factory=list)
     _until: Deadline = field(default_factory=lambda: Deadline(0))
 
     def go(self) -> Failure | None:
@@ -104,27 +104,19 @@ class Search:
         process.patience = before
         if not self.found:
             return None
-        return min(self.found.values(), key=lambda failure: len(failure.operations))
-
-    def recorded(self, config: QueueConfig, operations: list[Op]) -> Failure | None:
-        """Return the failure that exactly these operations showed before."""
-        return self.found.get((config, tuple(operations)))
+        return min(self.found, key=lambda failure: len(failure.operations))
 
     def record(self, failure: Failure) -> None:
         """Keep a failure; the first one starts the time for shrinking."""
         if not self.found:
             # Each hang costs all of the patience there is: shrinking it is left to those who have less.
             self._until = Deadline(0.0 if failure.kind == "hang" else self.shrink)
-        self.found[failure.config, failure.operations] = failure
+        self.found.append(failure)
 
-    @property
-    def idle(self) -> bool:
-        """Time is up after a failure: examples not seen before are passed over, so that shrinking ends."""
-        if self.found:
-            return self._until.passed()
+    def check_time(self) -> None:
+        """End the run once its time is up, wherever hypothesis is; what was recorded stays."""
         if self._until.passed():
             raise _TimeIsUp
-        return False
 
 
 def _machine(search: Search) -> type[RuleBasedStateMachine]:
@@ -143,7 +135,6 @@ def _machine(search: Search) -> type[RuleBasedStateMachine]:
         def __init__(self) -> None:
             super().__init__()
             self._config: QueueConfig | None = None
-            self._operations: list[Op] = []
             self._finish = ""
             self._over = False
 
@@ -159,16 +150,7 @@ def _machine(search: Search) -> type[RuleBasedStateMachine]:
             if self._over:
                 return
             known = [operation for operation in operations if operation.code in runner.offered]
-            if search.idle:
-                # Only a sequence that is known to fail fails again; so hypothesis settles on one of them.
-                for operation in known:
-                    self._operations.append(operation)
-                    failure = search.recorded(self._config, self._operations)
-                    if failure is not None:
-                        self._over = True
-                        raise _Fault(failure.detail)
-                return
-            self._operations += known
+            search.check_time()
             if known:
                 self._judge(runner.run(packed(*known)))
 
@@ -182,8 +164,8 @@ def _machine(search: Search) -> type[RuleBasedStateMachine]:
             search.tried += 1
             self._config = config
             self._finish = finish
-            if not search.idle:
-                self._judge(runner.begin(config))
+            search.check_time()
+            self._judge(runner.begin(config))
             if start and config in search.wrapping:
                 flags = OpFlag.NO_KICK if quiet and not runner.publishes_at_kick else 0
                 self._do(Op(Code.ROUNDS, flags, a=start))
@@ -273,12 +255,7 @@ def _machine(search: Search) -> type[RuleBasedStateMachine]:
                 self._do(whole, *_drain(config, 0, 0))
             if self._finish == "detach" and Code.DETACH_UNUSED in runner.offered:
                 self._do(*[Op(Code.DETACH_UNUSED)] * (min(config.queue_size, _LONGEST_FILL) + 1))
-            if search.idle:
-                failure = search.recorded(config, self._operations)
-                if failure is not None:
-                    raise _Fault(failure.detail)
-            else:
-                self._judge(runner.end())
+            self._judge(runner.end())
 
     return RingMachine
 

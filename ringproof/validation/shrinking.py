@@ -6,6 +6,7 @@ returned has always been seen to fail.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 from ..impl.harness.operations import RESULT, Code, Op, OpFlag, Result
 from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner, Violation
@@ -13,7 +14,7 @@ from .failure import Failure
 
 _ROUND = (Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ, a=1), Op(Code.COMPLETE, c=1), Op(Code.GET))
 _FEW_ROUNDS = 3  # are all written out
-_PAST_THE_WRAP = (1 << 16) + 2  # rounds
+_TO_THE_WRAP = (1 << 16, (1 << 16) + 2)  # rounds: as many as there are indices, and a little more
 _WORTH_ROUNDS = 8  # operations; fewer need no rounds in their place
 _SHORT = 300  # operations; a run this short is shrunk as it is
 
@@ -205,8 +206,8 @@ def _starts(failure: Failure) -> Iterator[list[Op]]:
     """Where to begin: the end of a long run after nothing, then after rounds that give the same indices."""
     whole = list(failure.cut().operations)
     if len(whole) > _SHORT:
-        for flags in (0, OpFlag.NO_KICK):
-            yield [Op(Code.ROUNDS, flags, a=_PAST_THE_WRAP), Op(Code.GET), *_ROUND, Op(Code.GET)]
+        for flags, rounds in product((0, OpFlag.NO_KICK), _TO_THE_WRAP):
+            yield [Op(Code.ROUNDS, flags, a=rounds), Op(Code.KICK), Op(Code.GET), *_ROUND, Op(Code.GET)]
     for at, avail_idx in _marks(failure):
         tail = whole[at:]
         yield tail
