@@ -31,7 +31,8 @@ def _show_driver(outcome: DriverReplay, console: Console) -> None:
 
 
 def _on_driver(document: TraceDocument, library: Path, as_json: bool) -> int:
-    outcome = replay_on_driver(document.operations, document.config, library)
+    by_meaning = document.extra.get("compared") == "by meaning"
+    outcome = replay_on_driver(document.operations, document.config, library, by_meaning=by_meaning)
     if as_json:
         answer = {
             "driver": outcome.driver,

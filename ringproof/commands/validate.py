@@ -51,6 +51,7 @@ def exit_code(reports: Sequence[ValidationReport]) -> int:
 @click.option("--queue-size", "sizes", type=int, multiple=True, metavar="N", help="Sizes of the long runs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
 @click.option("--keep-going", is_flag=True, help="Go on after a failing stage.")
+@click.option("--by-meaning", is_flag=True, help="Do not hold a driver to the reference's bytes.")
 @click.option(
     "--traces",
     type=click.Path(path_type=Path, file_okay=False),
@@ -74,6 +75,7 @@ def validate(
     sizes: tuple[int, ...],
     seed: int,
     keep_going: bool,
+    by_meaning: bool,
     traces: Path,
     timeout: float,
     as_json: bool,
@@ -88,7 +90,8 @@ def validate(
     console = Console(highlight=False, soft_wrap=True)
     narrate = sys.stderr.isatty() and not as_json
     options = Options(
-        quick=quick, keep_going=keep_going, seed=seed, hang_seconds=timeout, traces=traces,
+        quick=quick, keep_going=keep_going, by_meaning=by_meaning, seed=seed, hang_seconds=timeout,
+        traces=traces,
         progress=(lambda stage: click.echo(f"  {stage}", err=True)) if narrate else None,
     )  # fmt: skip
     if sizes:

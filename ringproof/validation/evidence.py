@@ -32,7 +32,12 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
         violated=failure.detail,
         driver=pair.process.name,
         results=[Result(*values) for values in RESULT.iter_unpack(pair.results)],
-        meta={"check": failure.check, "clause": failure.clause, "step": failure.step},
+        meta={
+            "check": failure.check,
+            "clause": failure.clause,
+            "step": failure.step,
+            "compared": "byte for byte" if pair.exact else "by meaning",
+        },
     )
     name = re.sub(r"[^a-z0-9.]+", "-", f"{pair.process.name}-{failure.check}".lower()).strip("-.")
     path = directory / f"{name}.itf.json"
@@ -76,14 +81,22 @@ class DriverReplay:
 
 
 def replay_on_driver(
-    operations: Sequence[Op], config: QueueConfig, library: Path, *, hang_seconds: float = 10.0
+    operations: Sequence[Op],
+    config: QueueConfig,
+    library: Path,
+    *,
+    by_meaning: bool = False,
+    hang_seconds: float = 10.0,
 ) -> DriverReplay:
     """Run a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
 
-    The reference takes the driver's profile; features the driver does not offer are left out, and so are
-    operations it lacks. Raises LibraryError, BuildError.
+    ``by_meaning`` compares by meaning whatever the driver declares. The reference takes the driver's profile;
+    features the driver does not offer are left out, and so are operations it lacks. Raises LibraryError,
+    BuildError.
     """
     with Process(library, patience=hang_seconds) as process:
+        if by_meaning:
+            process.follows_the_reference = False
         pair = Pair.of(process)
         pair.probe()
         config = QueueConfig(

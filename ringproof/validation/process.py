@@ -74,6 +74,13 @@ class Process:
         self._live = True
         return ""
 
+    def refuses(self, queue_size: int) -> str:
+        """Ask for a queue of a size no virtqueue has; what the driver does, or nothing if it declines."""
+        try:
+            return "" if self._worker.refuses(queue_size) else "creates it"
+        except DriverStopped as stopped:
+            return self._lost(stopped, b"").detail
+
     def run(self, operations: bytes) -> bytes:
         """Run packed operations; fewer results mean that a finding stopped it."""
         try:

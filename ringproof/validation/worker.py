@@ -206,6 +206,23 @@ class Worker:
             return False
         raise WorkerError(self.message)
 
+    def refuses(self, queue_size: int) -> bool:
+        """Whether the driver declines to create a queue of a size that no virtqueue has, such as 0 or 3.
+
+        Raises Crash, Hang; WorkerError while there is a queue.
+        """
+        if self._process is None:
+            self._start()
+        ours = self._shared.header.config
+        ours.features, ours.queue_size, ours.queue_index = 0, queue_size, 0
+        ours.layout, ours.has_callback = _LAYOUTS["legacy"], 1
+        if self._command(b"C", self.timeout) == b"e":
+            if not any(finding.failed for finding in self.findings()):
+                raise WorkerError(self.message)
+            return True
+        self.destroy()
+        return False
+
     def run(self, ops: bytes, timeout: float | None = None) -> bytes:
         """Run packed operations and return their packed results.
 

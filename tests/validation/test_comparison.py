@@ -180,3 +180,20 @@ def test_by_meaning_pushed_tokens_come_in_used_order() -> None:
     difference = _by_meaning(operations, swapped, pushes=True)
     assert difference is not None
     assert difference.property == "token-returned-once"
+
+
+def test_rounds_among_other_chains_hide_whose_token_came_back() -> None:
+    """With a chain in flight a round returns that one's token; what is detached later is still no surprise."""
+    operations = [
+        Op(Code.ADD, a=1),
+        Op(Code.ROUNDS, a=1),
+        Op(Code.DETACH_UNUSED),
+        Op(Code.DETACH_UNUSED),
+    ]
+    results = _results(operations)
+    assert [result.token for result in results[2:]] == [2, 0]
+    assert _by_meaning(operations, results) is None
+    kept = [*results[:3], results[2]._replace(token=3)]
+    assert _by_meaning(operations, kept) is not None
+    lost = [*results[:2], results[3], results[3]]
+    assert _by_meaning(operations, lost) is not None

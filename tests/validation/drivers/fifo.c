@@ -27,9 +27,13 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
     size_t align = env->layout == RP_LAYOUT_LEGACY ? 4096 : 64;
     size_t used_at = (16ul * n + 6 + 2ul * n + align - 1) & ~(align - 1);
     size_t private = sizeof(struct queue) + n * sizeof(struct chain);
-    struct queue *q = env->allocate_private(env->context, private);
-    uint8_t *ring = env->allocate(env->context, used_at + 6 + 8ul * n, align, &parts->desc);
+    struct queue *q;
+    uint8_t *ring;
 
+    if (n == 0 || n > 32768 || (n & (n - 1)) != 0)
+        return RP_EINVAL;
+    q = env->allocate_private(env->context, private);
+    ring = env->allocate(env->context, used_at + 6 + 8ul * n, align, &parts->desc);
     if (q == NULL || ring == NULL)
         return RP_ENOMEM;
     q->bytes = used_at + 6 + 8ul * n;
