@@ -315,6 +315,8 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
             mode="byte for byte" if campaign.pair.exact else "by meaning",
             stages=tuple(campaign.stages),
             steps=steps_in_words(shown) if shown is not None else (),
+            shows=shown.check if shown is not None else "",
+            library=library,
             message=message,
         )
 

@@ -40,7 +40,8 @@ class ValidationReport:
     """What a validation found.
 
     ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``steps`` are the operations
-    of the shrunk failure in words, each with a mark on the one that shows it; ``trace`` is its document.
+    of the shrunk failure of the check ``shows``, in words, with a mark on the one that shows it; ``trace`` is
+    its document.
     """
 
     driver: str
@@ -52,6 +53,8 @@ class ValidationReport:
     mode: str = ""
     stages: tuple[Stage, ...] = ()
     steps: tuple[str, ...] = field(default=())
+    shows: str = ""
+    library: Path | None = None
     message: str = ""
 
     def to_json(self) -> dict[str, object]:
@@ -71,6 +74,7 @@ class ValidationReport:
                 {"name": stage.name, "operations": stage.operations, "seconds": round(stage.seconds, 3)}
                 for stage in self.stages
             ],
+            "shows": self.shows,
             "steps": list(self.steps),
             "message": self.message,
         }
@@ -123,7 +127,7 @@ def _render_checks(report: ValidationReport, console: Console, verbose: bool) ->
 
 
 def _render_steps(report: ValidationReport, console: Console) -> None:
-    console.print("\n[bold]the shortest run found that shows the first failure[/]", highlight=False)
+    console.print(f"\n[bold]the shortest run found that shows {escape(report.shows)}[/]", highlight=False)
     steps = report.steps
     if len(steps) > _SHOWN_STEPS:
         half = _SHOWN_STEPS // 2
@@ -133,7 +137,7 @@ def _render_steps(report: ValidationReport, console: Console) -> None:
     if report.trace is not None:
         console.print(f"\ntrace:  {escape(str(report.trace))}", highlight=False, soft_wrap=True)
         console.print(
-            f"replay: ringproof replay {escape(str(report.trace))} --driver LIB",
+            f"replay: ringproof replay {escape(str(report.trace))} --driver {escape(str(report.library))}",
             highlight=False,
             soft_wrap=True,
         )
