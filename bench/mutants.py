@@ -39,14 +39,19 @@ def _run(mutant: str) -> str:
     )
 
 
+def _operations(count: int) -> str:
+    return f"{count} operation" + ("" if count == 1 else "s")
+
+
 def _verdict(mutant: str) -> str:
-    """The first failing check of the mutated C driver, its clause, and how long the run is that shows it."""
+    """The failing check of the mutated C driver that is shown, its clause, and how long that run is."""
     report = validate(mutated_driver(mutant), options=Options(quick=True, traces=None))
     failed = [check for check in report.checks if check.verdict == "fail"]
     if not failed:
         return f"**{report.verdict}**"
-    count = len(report.steps)
-    return f"{failed[0].name} ({failed[0].clause}): {count} operation{'s' if count > 1 else ''}"
+    check = next((check for check in failed if check.name == report.shows), failed[0])
+    run = f": {_operations(len(report.steps))}" if report.steps else ""
+    return f"{check.name} ({check.clause}){run}"
 
 
 def _row(mutant: Mutant, broken: tuple[str, ...]) -> str:

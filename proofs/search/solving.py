@@ -32,7 +32,10 @@ class Solving:
         verdict = self._solver.check(*assumptions)
         self._budget.spent += max(1, self._count() - before)
         if verdict == z3.unknown:
-            raise Exhausted(f"the solver gave up: {self._solver.reason_unknown()}")
+            reason = self._solver.reason_unknown()
+            if reason == "interrupted from keyboard":
+                raise KeyboardInterrupt  # the solver catches Ctrl-C for itself and answers unknown
+            raise Exhausted(f"the solver gave up: {reason}")
         return bool(verdict == z3.sat)
 
     def _count(self) -> int:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import EXIT_HELD, EXIT_REFUTED
+from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED
 from .build import build
 from .prove import prove
 from .replay import replay
@@ -85,6 +85,8 @@ def demo() -> int:
                 line = shlex.join(["ringproof", str(step.command.name), *step.arguments])
                 console.print(f"\n[bold]{escape(step.says)}[/]\n[cyan]$ {escape(line)}[/]")
                 ended = int(step.command.main(list(step.arguments), standalone_mode=False) or 0)
+                if ended == EXIT_INTERRUPTED:
+                    raise click.Abort
                 if ended != step.ends:
                     surprises.append(f"{line}: exit code {ended} instead of {step.ends}")
         finally:
