@@ -81,7 +81,11 @@ class Ring:
     # The driver adds.
 
     def add(self, s: State) -> Step:
-        """Take descriptors off the free list, publish their chain, kick if num_added is about to wrap."""
+        """Take descriptors off the free list, publish their chain, kick if num_added is about to wrap.
+
+        A null token, no segments at all or more of them than the queue has descriptors are programming
+        errors of the caller; nothing is said of them.
+        """
         segments, head = self.segments, s.free_head
         last = s.gat(s.free - segments)
         published_head = self.published_head(s, last)

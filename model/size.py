@@ -49,7 +49,8 @@ class EverySize:
     """All sixteen queue sizes in one symbol.
 
     ``slot`` is uninterpreted: the three facts about it are the theorem ``slot-injective``, proved
-    apart for each of the sixteen sizes.
+    apart for each of the sixteen sizes and all integers. They hold of the remainder, so they contradict
+    nothing.
     """
 
     def __init__(self) -> None:

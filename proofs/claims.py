@@ -1,6 +1,7 @@
 """What the theorems say beyond invariants: claims about one transition, one state, or plain numbers."""
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import z3
 
@@ -37,6 +38,12 @@ def _masked_slots(stage: Stage) -> Query:
     return Query({"size": stage.ring.admits(size)}, goal, values={"queue_size": size, "i": i, "j": j})
 
 
+def _sixteen_sizes(stage: Stage) -> Query:
+    size = z3.BitVec("queue_size", 16)
+    goal = stage.ring.admits(size) == z3.Or([size == admitted for admitted in SIZES])
+    return Query({}, goal, values={"queue_size": size})
+
+
 def _whole_slots(size: int) -> Callable[[Stage], Query]:
     def build(stage: Stage) -> Query:
         del stage
@@ -47,13 +54,15 @@ def _whole_slots(size: int) -> Callable[[Stage], Query]:
             z3.Implies(z3.And(i < j, j - i < size), i % size != j % size),
             u16(i) % size == i % size,
         )
-        return Query({"counts": z3.And(i >= 0, j >= 0)}, goal, values={"i": i, "j": j})
+        return Query({}, goal, values={"i": i, "j": j})
 
     return build
 
 
 SLOTS = (
+    lemma(f"sizes: the {len(SIZES)} powers of two up to {LARGEST}, and no other", _sixteen_sizes),
     lemma(f"masks: all sizes up to {LARGEST}, all 16-bit indices", _masked_slots),
+    # Of all integers, as ``EverySize.facts`` says them, though no count is below 0.
     *(lemma(f"remainders: queue size {size}, all counts", _whole_slots(size)) for size in SIZES),
 )
 
@@ -142,6 +151,14 @@ def _good_id(stage: Stage, s: State) -> tuple[z3.BoolRef, z3.BoolRef]:
 GOOD_ID = (between("the id of a used element is good", _good_id),)
 
 
+def _fits(stage: Stage, s: State) -> tuple[z3.BoolRef, z3.BoolRef]:
+    segments = stage.ring.segments
+    return segments >= 1, stage.ring.has_room(s) == (s.free >= segments)
+
+
+ROOM = (between("a chain is accepted just when it fits", _fits),)
+
+
 def no_token_lost(stage: Stage, step: Step) -> z3.BoolRef:
     """Return that the add overwrites no token."""
     del stage
@@ -152,7 +169,8 @@ def returns_token(stage: Stage, step: Step) -> z3.BoolRef:
     """Return that get hands out the token given with the completed chain, for the last time."""
     del stage
     s, h = step.before, step.before.order(step.before.last_used)
-    return z3.And(s.outstanding(h), step.token == s.given(h), step.token != 0, step.after.data(h) == 0)
+    completed = z3.And(s.last_used < s.used, s.outstanding(h))
+    return z3.And(completed, step.token == s.given(h), step.token != 0, step.after.data(h) == 0)
 
 
 def rearms_callback(stage: Stage, step: Step) -> z3.BoolRef:
@@ -172,11 +190,31 @@ def notifies_when_full(stage: Stage, step: Step) -> tuple[z3.BoolRef, z3.BoolRef
     return stage.ring.has_out, step.notified
 
 
+def unchanged(stage: Stage, step: Step) -> z3.BoolRef:
+    """Return that every field is as it was, of maps what they say of descriptors and slots."""
+    same = []
+    for field in fields(State):
+        old, new = getattr(step.before, field.name), getattr(step.after, field.name)
+        if callable(old):
+            same.append(stage.ring.size.every(lambda d, old=old, new=new: new(d) == old(d)))  # type: ignore[misc]
+        else:
+            same.append(new == old)
+    return z3.And(same)
+
+
 def follows_feature(stage: Stage, step: Step) -> z3.BoolRef:
     """Return that the kick notifies just when the negotiated suppression asks for it."""
     ring, s = stage.ring, step.before
     asked = ring.need_event(s.avail_event, s.avail_idx, u16(s.avail_idx - s.num_added))
     return step.notified == z3.If(ring.event_idx, asked, z3.Not(s.no_notify))
+
+
+def forced_kick_follows_feature(stage: Stage, step: Step) -> z3.BoolRef:
+    """Return that an add notifies just when it kicks, and the negotiated suppression asks for that kick."""
+    ring, s, t = stage.ring, step.before, step.after
+    asked = ring.need_event(s.avail_event, t.avail_idx, u16(t.avail_idx - (s.num_added + 1)))
+    wanted = z3.If(ring.event_idx, asked, z3.Not(s.no_notify))
+    return step.notified == z3.And(t.last_kick == t.published, wanted)
 
 
 # Indices.
@@ -191,7 +229,18 @@ def _avail_test(stage: Stage, s: State) -> tuple[z3.BoolRef, z3.BoolRef]:
     return z3.BoolVal(True), (s.avail_idx != u16(s.read)) == (s.published != s.read)
 
 
+def _any_two(stage: Stage, s: State) -> tuple[z3.BoolRef, z3.BoolRef]:
+    del stage
+    pairs = (
+        (s.avail_idx, s.used_idx, s.published, s.used),
+        (s.avail_idx, s.last_used_idx, s.published, s.last_used),
+        (s.used_idx, s.last_used_idx, s.used, s.last_used),
+    )
+    return z3.BoolVal(True), z3.And([(i == j) == (m == n) for i, j, m, n in pairs])
+
+
 INDEX_TESTS = (
+    between("any two of the three indices are equal just when the counts are", _any_two),
     between("the driver sees a used element just when there is one", _used_test),
     between("the device sees an available head just when there is one", _avail_test),
 )
@@ -277,7 +326,9 @@ KICK_RANGE = (
 )
 
 
-# A round.
+# A round. That each of its steps can be taken follows: all descriptors are free, so the add is accepted
+# (num-free-exact), each side sees what the other put there (indices-faithful), and get finds it good
+# (bad-ring-never).
 
 
 def _round(stage: Stage) -> Query:
@@ -307,4 +358,11 @@ def _round(stage: Stage) -> Query:
     )
 
 
-ROUND = (Obligation("round: the ring is as it was, one index further", "round", _round),)
+def _idle(stage: Stage, s: State) -> tuple[z3.BoolRef, z3.BoolRef]:
+    return s.published == s.last_used, s.free == stage.ring.queue_size
+
+
+ROUND = (
+    Obligation("round: the ring is as it was, one index further", "round", _round),
+    between("with nothing in flight, every descriptor is free", _idle),
+)

@@ -29,7 +29,12 @@ SMALL_SIZES = (2, 1, 4, 8)
 """The queue sizes on which a failed proof is searched for a counterexample, likeliest first."""
 
 WITNESS_SIZE = 4
-"""The queue size at which hypotheses are shown to be satisfiable."""
+"""The queue size at which hypotheses are shown to be satisfiable.
+
+There ``slot`` is the remainder, so a ring found also satisfies the facts that ``EverySize`` assumes of it.
+One size suffices to show a claim not to be empty; some say nothing of the smallest (the second link of a
+free list needs two descriptors).
+"""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ HINTS: dict[str, frozenset[str]] = {
         ("complete: num_free is the number of descriptors on the free list", "num-free"),
         ("get: num_free is the number of descriptors on the free list", "num-free"),
         ("kick: num_free is the number of descriptors on the free list", "num-free"),
+        ("between: a chain is accepted just when it fits", "num-free"),
         ("init: NEXT and next lead down a chain, and NEXT is clear on its last", ""),
         ("add: NEXT and next lead down a chain, and NEXT is clear on its last", "free-in-range has-position has-descriptor taken-is-owned free-head free-links num-free chain-links guard"),
         ("refuse: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-links"),
@@ -178,6 +179,7 @@ HINTS: dict[str, frozenset[str]] = {
         ("complete: the 16-bit indices are the true counts modulo 2^16", "indices"),
         ("get: the 16-bit indices are the true counts modulo 2^16", "indices"),
         ("kick: the 16-bit indices are the true counts modulo 2^16", "indices"),
+        ("between: any two of the three indices are equal just when the counts are", "queue-size free-in-range has-descriptor taken-is-owned chain-is-taken room-above room-below in-flight-fits time numbers-are-chains indices"),
         ("between: the driver sees a used element just when there is one", "queue-size free-in-range in-flight-fits time indices"),
         ("between: the device sees an available head just when there is one", "queue-size free-in-range in-flight-fits time indices"),
         ("init: num_added counts the adds since the last kick: 65534 at most", ""),
@@ -190,9 +192,12 @@ HINTS: dict[str, frozenset[str]] = {
         ("kick: the range tested starts at the last kick", "indices adds-since-kick"),
         ("add: the range a forced kick tests starts at the last kick", "adds-since-kick"),
         ("kick: the negotiated suppression alone decides", ""),
+        ("add: the same decides a forced kick", "adds-since-kick"),
         ("get: used_event is last_used_idx if callbacks are on", "indices"),
         ("refuse: refused only for want of descriptors", "num-free guard"),
         ("refuse: the device is notified", "given"),
+        ("refuse: nothing has changed", ""),
         ("round: the ring is as it was, one index further", "has-position free-head num-free chains-are-numbers tokens given"),
+        ("between: with nothing in flight, every descriptor is free", "free-in-range has-descriptor taken-is-owned chains-are-numbers given"),
     )
 }

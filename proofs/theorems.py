@@ -13,9 +13,10 @@ _ALL = (
         name="slot-injective",
         title="Neighbouring indices never share a ring slot",
         statement=(
-            "For every power of two up to 32768, an index masked with queue_size - 1 is a slot of the "
-            "ring, any queue_size consecutive indices have different slots, and cutting an index to 16 "
-            "bits does not change its slot. All else that is proved of slots rests on these three facts."
+            "The queue sizes accepted are the sixteen powers of two up to 32768. For each, an index masked "
+            "with queue_size - 1 is a slot of the ring, any queue_size consecutive indices have different "
+            "slots, and cutting an index to 16 bits does not change its slot. All else that is proved of "
+            "slots rests on these three facts."
         ),
         clause="2.7/n1",
         obligations=claims.SLOTS,
@@ -39,7 +40,8 @@ _ALL = (
         title="Every descriptor is free or in exactly one chain",
         statement=(
             "No descriptor is ever in two chains, or free and in a chain (double allocation), and none is "
-            "in neither (leak)."
+            "in neither (leak). That the driver's own list leads through just the free ones is "
+            "free-list-sound."
         ),
         clause="2.7.13/n1",
         owns=(
@@ -72,7 +74,7 @@ _ALL = (
         ),
         clause="virtqueue_add",
         owns=("num-free",),
-        obligations=tuple(keeps("num-free")),
+        obligations=(*keeps("num-free"), *claims.ROOM),
         broken_by=("X3",),
     ),
     Theorem(
@@ -164,8 +166,8 @@ _ALL = (
         name="indices-faithful",
         title="16-bit indices never mislead across the wrap",
         statement=(
-            "avail_idx, used_idx and last_used_idx are the true counts modulo 2^16, and comparing two of "
-            "them for equality answers just as comparing the true counts would."
+            "avail_idx, used_idx and last_used_idx are the true counts modulo 2^16, and comparing any two "
+            "of them for equality answers just as comparing the true counts would."
         ),
         clause="2.7.13.3/n1",
         owns=("indices",),
@@ -202,18 +204,23 @@ _ALL = (
         title="A kick is decided by the suppression that was negotiated",
         statement=(
             "With EVENT_IDX, the device is notified just when the event test says so, whatever NO_NOTIFY "
-            "holds; without, just when NO_NOTIFY is clear, whatever avail_event holds."
+            "holds; without, just when NO_NOTIFY is clear, whatever avail_event holds. This is so of the "
+            "kick that add forces, too; no other add that is accepted notifies."
         ),
         clause="2.7.10.1e",
-        obligations=(claim("the negotiated suppression alone decides", "kick", claims.follows_feature),),
+        obligations=(
+            claim("the negotiated suppression alone decides", "kick", claims.follows_feature),
+            claim("the same decides a forced kick", "add", claims.forced_kick_follows_feature),
+        ),
         broken_by=("X9",),
     ),
     Theorem(
         name="callbacks-rearmed",
         title="Every reclaimed buffer re-arms the interrupt",
         statement=(
-            "After get, while callbacks are enabled, used_event is last_used_idx, so the next completion "
-            "interrupts; while they are disabled, used_event is left alone."
+            "After get, while callbacks are enabled, used_event is last_used_idx, which asks for an "
+            "interrupt at the next completion; while they are disabled, used_event is left alone. "
+            "Whether the device has passed that index meanwhile is not looked at here."
         ),
         clause="virtqueue_get_buf",
         obligations=(
@@ -232,6 +239,7 @@ _ALL = (
         obligations=(
             claim("refused only for want of descriptors", "refuse", claims.refused_for_want),
             claim("the device is notified", "refuse", claims.notifies_when_full),
+            claim("nothing has changed", "refuse", claims.unchanged),
         ),
         broken_by=("D14",),
     ),
@@ -241,8 +249,8 @@ _ALL = (
         statement=(
             "From any ring with nothing in flight and no kick due, adding one descriptor, reading, "
             "completing, getting it back and kicking restores every next field, free_head, num_free and "
-            "num_added, and moves all three indices on by one. So every index is reached from a fresh "
-            "ring, and traces may start there."
+            "num_added, and moves all three indices on by one. Such a ring has every descriptor free, so "
+            "each of these steps can be taken, and every index is reached from a fresh ring."
         ),
         clause="virtqueue_add",
         obligations=claims.ROUND,
