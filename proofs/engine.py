@@ -14,16 +14,20 @@ from .mutants.ring import MUTANTS
 from .report import ProofReport, TheoremResult
 from .solver import NAME, SolverMismatch, require_pinned
 from .theorem import Theorem, Verdict
-from .theorems import THEOREMS
+from .theorems import PREMISES, THEOREMS
 
-__all__ = ["SolverMismatch", "UnknownTheoremError", "judge", "prove"]
+__all__ = ["SolverMismatch", "UnknownMutantError", "UnknownTheoremError", "judge", "prove"]
 
 DEADLINE = 300.0
-"""Seconds after which a worker counts as stuck; its budget ends it long before."""
+"""Seconds after which a worker counts as stuck; the budget usual for it ends it long before."""
 
 
 class UnknownTheoremError(ValueError):
     """A name that is no theorem's."""
+
+
+class UnknownMutantError(ValueError):
+    """An id that is no mutant's of the parametric model."""
 
 
 def prove(
@@ -45,8 +49,14 @@ def prove(
     verdict is known, ``on_mutant`` each mutant with the theorems it breaks. An interrupt (Ctrl-C) ends
     the run, not the report.
 
-    Raises UnknownTheoremError, and SolverMismatch if the solver is not the pinned one.
+    Raises UnknownTheoremError, UnknownMutantError, ValueError if ``jobs`` is negative, and SolverMismatch
+    if the solver is not the pinned one.
     """
+    if jobs < 0:
+        raise ValueError(f"{jobs} processes: none or more are needed")
+    for mutant in mutants or ():
+        if mutant not in MUTANTS:
+            raise UnknownMutantError(f"no mutant of the parametric model is called {mutant!r}")
     require_pinned()
     theorems = _named(names)
     tried = (tuple(MUTANTS) if mutants is None else tuple(mutants)) if kill else ()
@@ -116,15 +126,24 @@ class _Run:
             for mutant in self._mutants
             if (names := tuple(each.name for each in self._theorems if self._fate(mutant, each) == "unknown"))
         }
+        results = tuple(self._result(theorem, kills) for theorem in self._theorems)
         return ProofReport(
-            theorems=tuple(self._result(theorem, kills) for theorem in self._theorems),
+            theorems=results,
             seconds=seconds,
             solver=NAME,
             kills=kills,
             survivors=tuple(mutant for mutant in kills if self._survives(mutant)),
             undecided=undecided,
             interrupted=interrupted,
+            assumed=self._assumed({result.name for result in results if result.verdict == "proved"}),
         )
+
+    def _assumed(self, proved: set[str]) -> tuple[str, ...]:
+        """Return the theorems on which those of this run rest, and which this run did not prove."""
+        entries = (entry for theorem in self._theorems for entry in theorem.obligations)
+        if not any(entry.every_size for entry in entries):
+            return ()
+        return tuple(name for name in PREMISES if name not in proved)
 
     def _survives(self, mutant: str) -> bool:
         """Tell whether a mutant that should break one of the theorems at hand breaks none of them."""

@@ -11,7 +11,8 @@ from .theorem import Verdict
 class TheoremResult:
     """The verdict on one theorem.
 
-    ``proved`` means that every obligation was and that their hypotheses can hold; ``refuted`` that
+    ``proved`` means that every obligation was and that their hypotheses can hold (they are all the
+    invariants: see ``ProofReport.assumed``); ``refuted`` that
     some obligation has a counterexample; ``unknown`` anything else, with the ``reason``.
     ``seconds`` is the solver's time in all processes, ``rlimit`` the sum of Z3's resource counts.
     ``vacuous`` is none if the hypotheses were not looked at (a fast run), ``mutants_killed`` if no
@@ -57,6 +58,8 @@ class ProofReport:
     ``kills`` maps each mutant tried to the theorems it breaks; ``survivors`` are the mutants that should
     break one of these theorems and break none, and ``undecided`` maps mutants to theorems on which
     neither proof nor counterexample was found.
+    ``assumed`` are the theorems not proved in this run whose invariants its proofs rest on: a verdict
+    ``proved`` stands by itself only if there are none.
     ``interrupted`` tells that the run was ended early: what had not been decided is unknown.
     """
 
@@ -67,6 +70,7 @@ class ProofReport:
     survivors: tuple[str, ...] = ()
     undecided: dict[str, tuple[str, ...]] = field(default_factory=dict)
     interrupted: bool = False
+    assumed: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON data: theorems, seconds, solver, and what became of the mutants if they were tried."""
@@ -74,6 +78,7 @@ class ProofReport:
             "theorems": [theorem.to_json() for theorem in self.theorems],
             "seconds": self.seconds,
             "solver": self.solver,
+            "assumed": list(self.assumed),
         }
         if self.kills:
             data["kills"] = {mutant: list(theorems) for mutant, theorems in self.kills.items()}

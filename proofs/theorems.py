@@ -260,3 +260,6 @@ _ALL = (
 
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}
 """Every theorem by name, in the order reports print them."""
+
+PREMISES: tuple[str, ...] = tuple(each.name for each in _ALL if each.owns or each.name == "slot-injective")
+"""The theorems that the others rest on: those whose invariants, or facts on slots, all proofs assume."""

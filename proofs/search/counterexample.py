@@ -57,7 +57,11 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The search met a violation; no shorter run has one."""
+    """The search met a violation.
+
+    Of a search over one model from one start, no shorter run has any of those looked for. Of a portfolio, it
+    is the first in the order in which sizes, starts and lengths are tried.
+    """
 
     trace: Counterexample
     seconds: float
@@ -66,11 +70,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """No run of up to ``depth`` operations violates anything that was asked for."""
+    """No run of up to ``depth`` operations, on the queues looked at, violates anything that was asked for.
+
+    ``searched`` says how far each queue and start was looked at, which may be further than ``depth``. It is
+    no proof: a longer run, or one on another queue, may well have a violation.
+    """
 
     depth: int
     seconds: float
     rlimit: int
+    searched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

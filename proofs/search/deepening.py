@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import z3
 
 from ...model.unrolled import ACTIONS, Unrolled
-from ...model.unrolled_state import State, Truth, choose, leaves
+from ...model.unrolled_state import TOKEN_BITS, State, Truth, choose, leaves
 from .counterexample import Budget, Counterexample, Found, NotFound, Result, Rounds, Step, Unknown, values
 from .properties import EVERYTHING, Conjunct, View, conjuncts
 from .rounds import Start
@@ -167,8 +167,10 @@ def search(
     """Search all runs of ``model`` of up to ``depth`` steps from ``start`` (creation if None).
 
     ``properties`` are slugs or conjunct ids, the preferred ones first; ``budget`` is in Z3 resource units.
-    Raises ValueError for a property that does not exist.
+    Raises ValueError for a property that does not exist, and for a depth at which tokens would run out.
     """
+    if depth >= 1 << TOKEN_BITS:
+        raise ValueError(f"depth {depth}: tokens number {(1 << TOKEN_BITS) - 1} adds")
     began, allowance = time.monotonic(), Budget(budget)
     deepening = Deepening(model, conjuncts(properties), start or Start(model.initial()), allowance)
     for reached in range(depth):

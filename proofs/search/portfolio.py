@@ -40,6 +40,15 @@ class Lane:
     steps: int
     search: Deepening
 
+    def __str__(self) -> str:
+        model, start = self.search.model, self.search.start
+        feature = "with EVENT_IDX" if model.event_idx else "without EVENT_IDX"
+        rounds = [
+            word for word, batch in (("kicked", start.kicked), ("quiet", start.quiet)) if batch is not None
+        ]
+        begun = f"after {' and '.join(rounds)} rounds" if rounds else "from creation"
+        return f"{model.queue_size} descriptors {feature} {begun}: {self.search.depth} operations"
+
 
 def _lanes(build: Callable[..., Unrolled], targets: Sequence[str], budget: Budget) -> Iterator[Lane]:
     """What the portfolio looks at, the plainest first.
@@ -58,11 +67,8 @@ def _lanes(build: Callable[..., Unrolled], targets: Sequence[str], budget: Budge
         yield Lane(ROUNDS_WEIGHT * start.batches, steps, Deepening(model, wanted, start, budget))
 
 
-def _interleaved(
-    build: Callable[..., Unrolled], targets: Sequence[str], depth: int, budget: Budget
-) -> Counterexample | None:
+def _interleaved(lanes: Sequence[Lane], depth: int) -> Counterexample | None:
     """The violation of least weight over all lanes, earlier lanes first; None up to ``depth``."""
-    lanes = list(_lanes(build, targets, budget))
     for weight in range(1, depth + 1):
         for lane in lanes:
             if not lane.weight < weight <= lane.weight + lane.steps:
@@ -82,20 +88,24 @@ def find(
 ) -> Result:
     """Search the model class ``build`` through the portfolio; ``first`` are looked for before ``properties``.
 
-    ``depth`` bounds the operations of a run, a batch of rounds counting as :data:`ROUNDS_WEIGHT`.
+    ``depth`` bounds the operations of a run, a batch of rounds counting as :data:`ROUNDS_WEIGHT`. No queue is
+    looked at any further than its lane goes: ``depth`` of the result is how far all of them were.
     """
     began, allowance = time.monotonic(), Budget(budget)
     found: Counterexample | None = None
+    lanes: list[Lane] = []
     try:
         if first:
-            found = _interleaved(build, first, depth, allowance)
+            found = _interleaved(list(_lanes(build, first, allowance)), depth)
         if found is None:
-            found = _interleaved(build, properties, depth, allowance)
+            lanes = list(_lanes(build, properties, allowance))
+            found = _interleaved(lanes, depth)
     except Exhausted as reason:
         return Unknown(str(reason), 0, time.monotonic() - began, allowance.spent)
     seconds = time.monotonic() - began
     if found is None:
-        return NotFound(depth, seconds, allowance.spent)
+        clean = min(lane.search.depth for lane in lanes if not lane.weight)
+        return NotFound(clean, seconds, allowance.spent, tuple(str(lane) for lane in lanes))
     return Found(found, seconds, allowance.spent)
 
 

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from ringproof.proofs import engine, solver
 from ringproof.proofs.discharge import ObligationResult, Task, TaskResult
-from ringproof.proofs.engine import UnknownTheoremError, prove
+from ringproof.proofs.engine import UnknownMutantError, UnknownTheoremError, prove
 from ringproof.proofs.pool import Failure
 from ringproof.proofs.report import TheoremResult
+from ringproof.proofs.theorems import PREMISES
 
 SOME = ["num-free-exact", "callbacks-rearmed", "need-event-exact"]
 KEYS = {"name", "title", "verdict", "expected", "seconds", "rlimit", "obligations", "vacuous"}
@@ -77,31 +79,69 @@ def test_kill_names_the_mutants_of_each_theorem() -> None:
 
 def test_a_lost_task_is_unknown_and_no_other_theorem_is() -> None:
     """The theorem whose worker died is unknown with the reason; the rest keep their verdicts."""
-    theorems = engine._named(["callbacks-rearmed", "kick-follows-feature"])
+    theorems = engine._named(["bad-ring-never", "callbacks-rearmed"])
     run = engine._Run(theorems, (), None, None)
     run.take(Task("callbacks-rearmed", "get"), Failure("the worker process died (exit code -9)"))
-    label = theorems[0].obligations[0].label
-    entry = ObligationResult(label, "proved", 0.1, 10)
-    run.take(
-        Task("kick-follows-feature", "kick"),
-        TaskResult(Task("kick-follows-feature", "kick"), (entry,), False),
-    )
-    kick, callbacks = run.report(1.0, interrupted=False).theorems
-    assert kick.verdict == "proved"
+    entry = ObligationResult(theorems[0].obligations[0].label, "proved", 0.1, 10)
+    task = Task("bad-ring-never", "between")
+    run.take(task, TaskResult(task, (entry,), False))
+    good, callbacks = run.report(1.0, interrupted=False).theorems
+    assert good.verdict == "proved"
     assert callbacks.verdict == "unknown"
     assert "died (exit code -9)" in callbacks.reason
 
 
 def test_an_unknown_name_is_refused() -> None:
-    """A theorem that does not exist is an error that names it."""
+    """A theorem or mutant that does not exist, or less than no processes, is an error that says so."""
     with pytest.raises(UnknownTheoremError, match="no-such-thing"):
         prove(["no-such-thing"])
+    with pytest.raises(UnknownMutantError, match="Z9"):
+        prove(SOME, kill=True, mutants=["Z9"])
+    with pytest.raises(ValueError, match="-1 processes"):
+        prove(SOME, jobs=-1)
+
+
+def test_a_report_says_on_what_its_proofs_rest() -> None:
+    """A theorem proved alone names the others it assumes; a lemma assumes none."""
+    assert prove(["need-event-exact"], fast=True, jobs=3).assumed == ()
+    report = prove(["callbacks-rearmed", "indices-faithful"], fast=True, jobs=2)
+    assert set(report.assumed) == set(PREMISES) - {"indices-faithful"}
+    assert report.to_json()["assumed"] == list(report.assumed)
+
+
+def test_a_report_of_everything_assumes_what_was_not_proved() -> None:
+    """Of a whole run nothing is assumed but what a lost worker left open."""
+    theorems = engine._named(None)
+    run = engine._Run(theorems, (), None, None)
+    lost = ("time-out", "used-slot-not-overwritten", "get")
+    for theorem in theorems:
+        for group in theorem.groups:
+            task = Task(theorem.name, group)
+            entries = tuple(
+                ObligationResult(entry.label, "proved", 0.1, 10)
+                for entry in theorem.obligations
+                if entry.group == group
+            )
+            gone = (theorem.name, group) == lost[1:]
+            run.take(task, Failure(lost[0]) if gone else TaskResult(task, entries, False))
+    assert run.report(1.0, interrupted=False).assumed == ("used-slot-not-overwritten",)
 
 
 def test_another_solver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Verdicts of a Z3 that is not the pinned one are not given at all."""
     monkeypatch.setattr(solver, "PINNED", "4.8.5")
     with pytest.raises(solver.SolverMismatch, match=r"needs z3-solver 4\.8\.5\.0"):
+        prove(SOME)
+
+
+def test_a_solver_of_no_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Z3 that comes from elsewhere than its package is told in one line, too."""
+
+    def unknown(_: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(solver, "version", unknown)
+    with pytest.raises(solver.SolverMismatch, match="of no known version"):
         prove(SOME)
 
 

@@ -134,6 +134,17 @@ def test_a_ring_of_three_loses_a_chain_at_the_wrap() -> None:
     assert [batch.count for batch in result.trace.rounds] == [65535]
 
 
+def test_nothing_found_says_how_far_was_looked() -> None:
+    """A search asked for more than it does claims only what it did."""
+    result = find(MUTANTS["D3"], properties=("full-ring-notifies",), depth=20)
+    assert isinstance(result, NotFound)
+    assert result.depth == 5
+    assert "2 descriptors with EVENT_IDX from creation: 9 operations" in result.searched
+    assert "4 descriptors with EVENT_IDX from creation: 5 operations" in result.searched
+    with pytest.raises(ValueError, match="depth 64"):
+        search(Unrolled(2), depth=64)
+
+
 def test_a_spent_budget_is_unknown() -> None:
     """A search that may not work says that it does not know, never that there is nothing."""
     assert isinstance(find_trace("B5", budget=1000), Unknown)
