@@ -6,6 +6,11 @@ One transition per operation: the driver's ``add``, ``refuse``, ``get`` and ``ki
 Nothing constrains the suppression fields (no_interrupt, used_event, no_notify, avail_event): whoever
 owns them may change them at any time. An indirect table counts as a chain of one descriptor.
 
+Each operation is one step that nothing interrupts: what the other side may see between two memory accesses
+of one operation, and the barriers that order them, are outside this model. So are the addresses, lengths and
+WRITE flags of descriptors. An honest device writes the used ring and its two suppression fields only, and
+completes what it has read, once.
+
 A chain of any length is taken or given back in one step. That the links really lead through its
 descriptors, one by one, is proved as part of ``free-list-sound`` and ``chain-well-formed``.
 

@@ -3,6 +3,9 @@
 Each owns some invariants and shows that they hold initially and survive every transition, assuming
 *all* invariants before it; the whole list together is one proof by induction. A theorem that fails
 alone therefore points at its own subject. What a theorem needs beyond invariants is in ``claims``.
+
+All are about safety: what is done is right. None says that something has to happen, for a device may take
+its time for ever.
 """
 
 from . import claims
@@ -216,7 +219,7 @@ _ALL = (
     ),
     Theorem(
         name="callbacks-rearmed",
-        title="Every reclaimed buffer re-arms the interrupt",
+        title="Reclaiming a buffer re-arms the interrupt unless callbacks are off",
         statement=(
             "After get, while callbacks are enabled, used_event is last_used_idx, which asks for an "
             "interrupt at the next completion; while they are disabled, used_event is left alone. "

@@ -49,6 +49,28 @@ def test_resource_counts_do_not_depend_on_the_processes() -> None:
     assert [result.rlimit for result in one.theorems] == [result.rlimit for result in two.theorems]
 
 
+def test_answers_do_not_depend_on_the_hash_seed() -> None:
+    """Verdicts, resource counts and counterexamples are the same however Python orders its sets."""
+    script = (
+        "from ringproof.proofs.discharge import Task, discharge\n"
+        "for task in (Task('chain-well-formed', 'get'), Task('free-list-sound', 'get', 'A2')):\n"
+        "    for entry in discharge(task).obligations:\n"
+        "        print(entry.label, entry.verdict, entry.rlimit, entry.counterexample)\n"
+    )
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(answers) == 1
+    assert "refuted" in answers.pop()
+
+
 def test_a_fast_run_says_that_it_did_not_look_for_vacuity() -> None:
     """Fast verdicts come without a word on the hypotheses, not with a reassuring one."""
     report = prove(SOME, fast=True, jobs=1)
