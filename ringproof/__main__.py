@@ -1,5 +1,5 @@
 """``python -m ringproof`` is the command ``ringproof``."""
 
-from .cli import main
+from .entry import main
 
 main()

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 import click
 
@@ -73,8 +72,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain("interrupted")
         return EXIT_INTERRUPTED
     return int(code or 0)
-
-
-def main() -> NoReturn:
-    """The entry point of the installed command."""
-    sys.exit(run())

@@ -100,6 +100,9 @@ def prove(
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
         console.print(f"[bold]{summary(report)}[/]")
+        if report.assumed:
+            count = f"{len(report.assumed)} theorem{'s' if len(report.assumed) > 1 else ''}"
+            console.print(f"[dim]given {count} not proved in this run: {', '.join(report.assumed)}[/]")
         if fast:
             console.print("[dim]fast: whether the hypotheses can hold was not checked[/]")
         for mutant, theorems in report.undecided.items():

@@ -42,7 +42,11 @@ def mutant_named(name: str) -> str:
     "--all", "everything", is_flag=True, help="Show every variable at every step, not only what changed."
 )
 @click.option(
-    "--depth", type=click.IntRange(min=1), default=DEFAULT_DEPTH, show_default=True, help="Longest run tried."
+    "--depth",
+    type=click.IntRange(min=1),
+    default=DEFAULT_DEPTH,
+    show_default=True,
+    help="Longest run tried, within what each queue size allows.",
 )
 @click.option("--budget", type=click.IntRange(min=1), default=DEFAULT_BUDGET, help="Solver resources.")
 def trace(name: str, as_json: bool, output: Path | None, everything: bool, depth: int, budget: int) -> int:

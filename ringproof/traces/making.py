@@ -18,7 +18,8 @@ class NoTrace(Exception):  # noqa: N818 - a verdict, not an error of this progra
         if isinstance(result, Unknown):
             message = f"the search for a trace of {mutant} gave up: {result.reason}"
         else:
-            message = f"no run of up to {result.depth} operations shows {mutant}"
+            looked = "; ".join(result.searched)
+            message = f"no run of up to {result.depth} operations shows {mutant} (looked at {looked})"
         super().__init__(message)
         self.result = result
 

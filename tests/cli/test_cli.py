@@ -149,6 +149,24 @@ def test_explain_knows_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in capsys.readouterr().out
 
 
+def test_no_solver(tmp_path: Path) -> None:
+    """Without Z3 the tool says so in one line and ends with exit code 3."""
+    (tmp_path / "z3.py").write_text("raise ImportError('No module named z3')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ringproof", "prove"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr == "ringproof: cannot start: No module named z3\n"
+
+
+def test_part_of_the_proof_says_what_it_rests_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A theorem proved alone names the theorems whose invariants it assumes."""
+    assert run(["prove", "num-free-exact"]) == 0
+    assert "not proved in this run: " in capsys.readouterr().out
+
+
 def test_closed_pipe_is_no_error() -> None:
     """A reader that has seen enough (head) makes no traceback."""
     command = f"{sys.executable} -m ringproof explain | head -1"

@@ -1,0 +1,14 @@
+"""The entry point: starts the command line, or says in one line what it cannot start without."""
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Runs ``sys.argv`` and exits with its code; 3 when a library it needs (Z3 above all) cannot be loaded."""
+    try:
+        from .cli import run
+    except ImportError as error:
+        print(f"ringproof: cannot start: {error}", file=sys.stderr)  # noqa: T201 - nothing else is loaded yet
+        sys.exit(3)
+    sys.exit(run())
