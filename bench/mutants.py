@@ -21,8 +21,8 @@ the unrolled model and the reference (the shortest run that shows it, replayed),
 `ringproof validate --quick` says first). `ringproof explain ID` tells more about one; `make mutants` writes
 this page.
 
-Two rows have no run. X8 concerns creation, before any run. X10 is harmless and breaks no promise to anybody: it
-is there to show that the lemma behind accelerated search (`accelerated-round`) can fail.
+Two rows have no run. X8 concerns creation, before any run. X10 is harmless and breaks no promise to anybody:
+it is there to show that the lemma behind accelerated search (`accelerated-round`) can fail.
 
 | id | defect | theorems it breaks | shortest run | validate |
 |---|---|---|---|---|

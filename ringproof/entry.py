@@ -5,7 +5,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Runs ``sys.argv`` and exits with its code; 3 when a library it needs (Z3 above all) cannot be loaded."""
+    """Runs ``sys.argv`` and exits with its code; 3 when a library it needs (Z3 above all) is not there."""
     try:
         from .cli import run
     except ImportError as error:
