@@ -44,7 +44,7 @@ def long_run_configs(claimed: int, profile: str, sizes: Sequence[int] = LONG_RUN
         F_EVENT_IDX | F_INDIRECT_DESC,
         F_EVENT_IDX | F_INDIRECT_DESC | F_VERSION_1,
         0,
-        F_EVENT_IDX | F_VERSION_1,
+        F_EVENT_IDX | F_INDIRECT_DESC | F_VERSION_1,  # where chains are long enough for any driver's tables
     )
     by_size = dict(zip(LONG_RUN_SIZES, wanted, strict=True))
     configs = []

@@ -13,7 +13,8 @@ from ..impl.reference.profile import F_EVENT_IDX
 
 _ALL = 0xFFFF_FFFF
 _POOL = 1024  # different ADDs of one kind; more would not make phases more different
-_LONGEST_USUAL = 4  # segments of an ordinary chain, as a network frame has
+_LONGEST_USUAL = 4  # segments of an ordinary chain, as most network frames have
+_LONGEST_FRAME = 19  # of a long one: header, linear part and 17 fragments; some drivers then take a table
 
 CALLBACK_CODES = frozenset(
     {
@@ -119,7 +120,10 @@ class Generator:
             chains = 1 + self._below(min(self._size, 6))
             word = Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE, a=(self._below(chains + 2) - 1) & 0xFFFF)
             adds = self._random.choices(self._single, k=chains)
-            parts += [word.pack(), *self._random.sample(self._callback_codes, self._below(2)), *adds]
+            callbacks = (
+                self._random.sample(self._callback_codes, self._below(2)) if self._callback_codes else []
+            )
+            parts += [word.pack(), *callbacks, *adds]
             self._in_flight = chains
             parts.append(self.drain())
         return b"".join(parts)
@@ -144,7 +148,10 @@ class Generator:
         self._read_one = packed(Op(Code.READ, a=1))
         self._complete_one = packed(Op(Code.COMPLETE, c=1))
         self._single = [self._add(1).pack() for _ in range(pool)]
-        self._adds = [self._add(1 + self._below(usual)).pack() for _ in range(pool)]
+        frame = min(self._size, _LONGEST_FRAME)
+        self._adds = [
+            self._add(1 + self._below(usual if self._below(8) else frame)).pack() for _ in range(pool)
+        ]
         longest = min(self._size, 64)
         rogue = [Op(Code.ADD), self._add(1, OpFlag.NULL_TOKEN), self._add(longest)]
         rogue += [self._add(1 + self._below(longest), OpFlag.FAIL_ALLOC) for _ in range(8)]

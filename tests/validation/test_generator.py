@@ -82,3 +82,11 @@ def test_traffic_without_kicks_never_fills_the_ring(size: int) -> None:
     statuses = [values[0] for operation, values in pairs if operation.code == Code.ADD]
     assert len(statuses) >= 300
     assert set(statuses) == {0}
+
+
+def test_a_driver_without_callbacks_gets_bursts_all_the_same() -> None:
+    """Five operations are all a driver needs: no burst asks for one it lacks."""
+    least = {Code.ADD, Code.KICK, Code.GET, Code.READ, Code.COMPLETE, Code.SET_FLAGS, Code.SET_AVAIL_EVENT}
+    generator = Generator(4, least, 3, 0, pool=8)
+    codes = {operation.code for operation in unpacked(generator.bursts(32))}
+    assert codes <= least
