@@ -7,6 +7,8 @@
  * driver lacks are left null: what they would have shown is then reported as not exercised, never as
  * passed. Everything runs on one thread; calls never nest, except that a driver calls its environment.
  *
+ * Numbers in the ring are little endian.
+ *
  * Addresses. The device of this harness sees guest-physical addresses, which differ from the pointers the
  * driver works with by a constant that no driver can guess: an address written to a descriptor without
  * being translated is found out at once.
@@ -30,14 +32,17 @@ extern "C" {
 
 /* What operations return where they return int: 0 or a count on success, one of these below zero. */
 #define RP_OK      0
-#define RP_EINVAL  (-22) /* a programming error: null token, no segment, more segments than ever fit */
-#define RP_ENOSPC  (-28) /* no room now; nothing has changed */
+#define RP_EINVAL  (-22) /* add: null token, no segment, or a chain this driver never takes, as it has more
+                            segments than ever fit or writable ones. create: no such queue */
+#define RP_ENOSPC  (-28) /* no room now, or no memory for a table; nothing has changed */
 #define RP_ENOMEM  (-12) /* create only: no memory */
 #define RP_EBROKEN (-5)  /* the device broke the rules and the queue refuses to go on */
 
 /* How the three ring parts are to be placed (create decides; the device reads it from rp_ring_parts). */
 enum rp_layout {
-    RP_LAYOUT_LEGACY = 0, /* one page-aligned block: table, available ring, used ring at the next 4096 */
+    /* One page-aligned block: table, available ring, used ring at the next 4096. Without RP_F_VERSION_1 the
+     * device looks nowhere else. */
+    RP_LAYOUT_LEGACY = 0,
     RP_LAYOUT_MODERN = 1  /* each part where the driver likes, aligned to 16, 2 and 4 */
 };
 
@@ -46,6 +51,8 @@ enum rp_layout {
 #define RP_TRAIT_VIRTIO_1        (1u << 1) /* same, with ringproof's mends (its virtio-1.x profile) */
 #define RP_TRAIT_PUBLISH_AT_KICK (1u << 2) /* avail_idx moves at kick, not at add */
 #define RP_TRAIT_PUSHES_BUFFERS  (1u << 3) /* tokens come back through env->completed, not from get_buf */
+#define RP_TRAIT_ARMS_ONCE       (1u << 4) /* callbacks come once each time they are enabled; a driver without
+                                              this arms the next one, while they are on, by taking all back */
 
 /* One piece of a buffer: `length` bytes at `data`, which the device knows as `address`. */
 struct rp_segment {
@@ -69,10 +76,10 @@ struct rp_env {
     void    *context;
 
     uint64_t features;    /* negotiated; a subset of rp_driver.features */
-    uint32_t queue_size;  /* a power of two, 1 to 32768 */
+    uint32_t queue_size;  /* a power of two, 1 to 32768; create is asked for others too, to see it decline */
     uint16_t queue_index; /* what a kick names */
     uint16_t layout;      /* enum rp_layout */
-    uint32_t has_callback; /* 0: the queue has no callback, and interrupts are unwanted from the start */
+    uint32_t has_callback; /* 1: interrupts are wanted from the start; 0: they are not, and never come */
     uint32_t reserved;
 
     /* Memory the device can reach: `bytes` long, aligned to `alignment` (a power of two up to 4096),
@@ -83,11 +90,13 @@ struct rp_env {
     /* Private memory, not visible to the device; zeroed. Null when there is none. */
     void *(*allocate_private)(void *context, size_t bytes);
     void (*release_private)(void *context, void *memory, size_t bytes);
-    /* Rings the doorbell: `value` is what the driver writes to the notify register. */
+    /* Rings the doorbell: `value` is what the driver writes to the notify register, which is queue_index. */
     void (*notify)(void *context, uint32_t value);
-    /* The queue's callback, which rp_driver.interrupt calls when there is something used. */
+    /* The queue's callback, which rp_driver.interrupt calls when there is something used; a driver that
+     * pushes need not. */
     void (*callback)(void *context);
-    /* Only with RP_TRAIT_PUSHES_BUFFERS: hands back a token. */
+    /* Only with RP_TRAIT_PUSHES_BUFFERS: hands back a token, oldest used first. It may be called from
+     * rp_driver.interrupt and from any other operation. */
     void (*completed)(void *context, void *token, uint32_t length);
 };
 
@@ -104,8 +113,8 @@ struct rp_driver {
     uint32_t    abi_version; /* RP_ABI_VERSION the driver was compiled against */
     uint32_t    size;        /* sizeof(struct rp_driver) then */
     const char *name;
-    uint64_t    features;    /* what it can negotiate */
-    uint32_t    traits;
+    uint64_t    features;    /* what it can negotiate; every subset of it will be */
+    uint32_t    traits;      /* RP_TRAIT_ bits */
     uint32_t    reserved;
 
     /* Sets up a queue: allocates, zeroes and places its ring, says where. RP_OK, RP_EINVAL, RP_ENOMEM. */
@@ -131,7 +140,7 @@ struct rp_driver {
     /* The interrupt entry. 1: it was ours; 0: nothing used, not ours. */
     int (*interrupt)(void *queue);
 
-    /* How many descriptors are free now. */
+    /* How many descriptors are free now; those in a reserve do not count. */
     uint32_t (*num_free)(void *queue);
     /* 1 with the token of a chain the device never completed, 0 when none is left. Only after reset. */
     int (*detach_unused)(void *queue, void **token);

@@ -147,6 +147,7 @@ static bool take(struct walk *walk, uint32_t at)
     if (owner == walk->chain->mark)
         return false;
     rp_check(device->log, RP_FIND_DESCRIPTOR_REUSED, owner == 0, at, RP_PAIR(walk->chain->head, owner - 1u));
+    device->owned += owner == 0;
     device->owners[at] = walk->chain->mark;
     device->shadow_desc[at] = load(&device->desc[at]);
     walk->chain->descriptors++;
@@ -183,7 +184,7 @@ static void walk_chain(struct walk *walk)
 static struct rp_piece expected_piece(const struct rp_offer *offer, uint32_t index)
 {
     uint32_t x = offer->seed + index * 0x9e3779b1u;
-    struct rp_piece piece = {RP_BUFFER_ADDRESS + (x >> 8 & 0xffff0u), 1 + (x & 0x7ffu), index >= offer->out};
+    struct rp_piece piece = {RP_BUFFER_ADDRESS + (x >> 8 & 0xffff0u), 1 + (x & 0x1ffffu), index >= offer->out};
 
     return piece;
 }

@@ -16,8 +16,27 @@ static bool apart(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
     return a + a_bytes <= b || b + b_bytes <= a;
 }
 
+/* Where a device that was told only the table's page looks for the other two parts. */
+static bool check_legacy(const struct rp_device_config *config, struct rp_log *log)
+{
+    uint64_t n = config->queue_size, avail = config->desc_address + 16 * n;
+    uint64_t used = (avail + 6 + 2 * n + 4095) & ~UINT64_C(4095);
+    bool page = config->desc_address % 4096 == 0;
+    bool good = page && config->avail_address == avail && config->used_address == used;
+
+    rp_check(log, RP_FIND_RING_PARTS, page, RP_PAIR(1, 4096), config->desc_address);
+    if (page) {
+        rp_check(log, RP_FIND_RING_PARTS, config->avail_address == avail, RP_PAIR(2, RP_PLACED_LEGACY),
+                 config->avail_address);
+        rp_check(log, RP_FIND_RING_PARTS, config->used_address == used, RP_PAIR(3, RP_PLACED_LEGACY),
+                 config->used_address);
+    }
+    return good;
+}
+
 /* VIRTIO 1.3 section 2.7.1: alignment; section 2.7: three parts of their own. a: which part (1 to 3) and
- * its alignment, or which two overlap and 0; b: the address. */
+ * its alignment, or which two overlap and 0, or which
+ * is not where section 2.7.2 has it and RP_PLACED_LEGACY; b: the address. */
 static bool check_parts(const struct rp_device_config *config, const struct rp_arena *arena,
                         struct rp_log *log)
 {
@@ -40,7 +59,7 @@ static bool check_parts(const struct rp_device_config *config, const struct rp_a
             good = good && free_of;
         }
     }
-    return good;
+    return good && (!config->legacy || check_legacy(config, log));
 }
 
 /* The driver hands over a used ring that is all zero and an avail_idx of 0. a: where; b: what is there. */
@@ -195,8 +214,10 @@ static void disown(struct rp_device *device, const struct rp_chain *chain)
     uint32_t at = chain->head;
 
     for (uint32_t i = 0; i < chain->descriptors && at < device->config.queue_size; i++) {
-        if (device->owners[at] == chain->mark)
+        if (device->owners[at] == chain->mark) {
             device->owners[at] = 0;
+            device->owned--;
+        }
         at = device->shadow_desc[at].next;
     }
 }

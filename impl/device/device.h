@@ -68,6 +68,8 @@ struct rp_device_config {
     bool     event_idx;
     bool     indirect;
     bool     has_callback;
+    bool     arms_once; /* callbacks come once each time they are enabled */
+    bool     legacy; /* the device was told one page, and finds the other parts from there */
     uint64_t desc_address;
     uint64_t avail_address;
     uint64_t used_address;
@@ -97,6 +99,7 @@ struct rp_device {
     uint32_t         in_flight_count;
     uint32_t        *owners;      /* per descriptor: the mark of its chain, or 0 */
     uint32_t         descriptors; /* of chains published and not returned */
+    uint32_t         owned;       /* descriptors that have an owner */
     uint32_t         table_cursor;
 
     /* offers: the k-th entry is the k-th offer; slot k mod RP_OFFERS */
@@ -104,6 +107,8 @@ struct rp_device {
     uint64_t         offered;
     bool             offering; /* an add is under way; its offer stands at `offered` */
     uint64_t         offered_segments; /* of offers not yet published */
+    bool             offered_to_empty; /* the last offer found no descriptor taken */
+    uint32_t         longest_taken[2]; /* segments of the longest chain taken: all readable, or not all */
 
     /* completions, oldest first; slot k mod RP_COMPLETIONS */
     struct rp_completion *completions;
@@ -165,6 +170,9 @@ void rp_ledger_offered(struct rp_device *device, bool taken);
 const struct rp_offer *rp_ledger_claim(struct rp_device *device);
 /* Add said ENOSPC for so many segments. */
 void rp_ledger_refused(struct rp_device *device, uint64_t segments);
+/* Add said EINVAL to a chain of so many segments: whether it may. A driver need not take chains as long as the
+ * queue, nor writable segments, but a chain it has no use for once it must never have taken before. */
+bool rp_ledger_declined(struct rp_device *device, uint64_t segments, bool writable);
 void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length);
 /* Completed chains whose tokens are still to be returned. */
 uint64_t rp_ledger_waiting(const struct rp_device *device);
@@ -190,6 +198,8 @@ void rp_notice_prepared(struct rp_device *device);
 void rp_notice_polled(struct rp_device *device, bool news);
 /* get_buf found nothing. */
 void rp_notice_idle(struct rp_device *device);
+/* The interrupt entry of a driver that pushes has returned: what it left behind it must not have armed for. */
+void rp_notice_drained(struct rp_device *device);
 /* The interrupt entry returned `handled`, having called back (or pushed tokens) so often; before it,
  * `waiting` buffers were used and not returned. */
 void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting);

@@ -8,6 +8,7 @@ void rp_ledger_offer(struct rp_device *device, struct rp_offer offer)
 {
     device->offers[device->offered % RP_OFFERS] = offer;
     device->offering = true;
+    device->offered_to_empty = device->descriptors + device->offered_segments == 0;
 }
 
 static uint64_t segments_of(const struct rp_offer *offer)
@@ -29,6 +30,13 @@ void rp_ledger_offered(struct rp_device *device, bool taken)
 
     device->offering = false;
     if (taken) {
+        const struct rp_offer *offer = &device->offers[device->offered % RP_OFFERS];
+        uint32_t *longest = &device->longest_taken[offer->in > 0];
+
+        if (segments_of(offer) > *longest)
+            *longest = (uint32_t)segments_of(offer);
+        if (device->offered_to_empty)
+            rp_check(device->log, RP_FIND_REFUSED_WHEN_EMPTY, true, 0, 0);
         keep(device);
     } else if (published) {
         /* An add that was refused has published a chain all the same; counting it keeps the two in step. */
@@ -66,6 +74,18 @@ void rp_ledger_refused(struct rp_device *device, uint64_t segments)
         rp_check(device->log, RP_FIND_REFUSED_WHEN_EMPTY, segments > n, segments, n);
     else
         rp_check(device->log, RP_FIND_REFUSED_THOUGH_FREE, segments > free_count, segments, free_count);
+}
+
+bool rp_ledger_declined(struct rp_device *device, uint64_t segments, bool writable)
+{
+    uint64_t n = device->config.queue_size;
+
+    if (segments > n)
+        return true;
+    if (segments <= device->longest_taken[writable] || (segments == 1 && !writable))
+        return false;
+    rp_check(device->log, RP_FIND_CHAIN_DECLINED, false, RP_PAIR(writable, segments), n);
+    return true;
 }
 
 void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length)

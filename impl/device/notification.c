@@ -8,7 +8,8 @@
  * avail_event (with it) asks for it. From `kick_base` on, entries are new to the driver's next kick.
  *
  * Interrupts. The driver is `asleep` when it has enabled callbacks and seen that nothing is left: then the
- * next completion must find an interrupt asked for.
+ * next completion must find an interrupt asked for. So it is when callbacks are on and it has taken all back,
+ * unless it declared that enabling is what arms them.
  */
 #include "device.h"
 
@@ -156,8 +157,23 @@ void rp_notice_polled(struct rp_device *device, bool news)
 
 void rp_notice_idle(struct rp_device *device)
 {
-    if (device->callbacks_on && rp_ledger_waiting(device) == 0)
+    if (!device->config.arms_once && device->callbacks_on && rp_ledger_waiting(device) == 0)
         device->asleep = true;
+}
+
+void rp_notice_drained(struct rp_device *device)
+{
+    uint64_t waiting = rp_ledger_waiting(device);
+    uint16_t oldest = (uint16_t)(device->shadow_used_idx - waiting);
+    bool armed;
+
+    if (device->config.event_idx)
+        armed = (uint16_t)(rp_used_event(device) - oldest) < waiting;
+    else
+        armed = (device->avail[0] & 1u) == 0;
+    if (armed)
+        rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 2);
+    rp_notice_idle(device);
 }
 
 void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting)

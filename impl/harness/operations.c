@@ -30,10 +30,18 @@ static void make_segments(struct rp_harness *harness, uint32_t seed, uint32_t co
     for (uint32_t i = 0; i < count; i++) {
         uint32_t x = seed + i * 0x9e3779b1u, offset = x >> 8 & 0xffff0u;
         struct rp_segment segment = {harness->buffers + offset, RP_BUFFER_ADDRESS + offset,
-                                     1 + (x & 0x7ffu), 0};
+                                     1 + (x & 0x1ffffu), 0};
 
         harness->segments[i] = segment;
     }
+}
+
+/* Whether ENOSPC can be the answer to so many segments: what no empty ring takes either is EINVAL, or its
+ * caller would wait for ever. */
+static bool may_be_full(const struct rp_harness *harness, uint64_t segments)
+{
+    return segments <= harness->env.queue_size || !harness->device.offered_to_empty ||
+           harness->arena.refused;
 }
 
 static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t seed, uint8_t flags,
@@ -63,8 +71,10 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
     rp_device_observe(&harness->device);
     check_broken(harness, answer, RP_OP_ADD);
     if (sensible)
-        check_answer(harness, answer == RP_OK || answer == RP_ENOSPC || answer == RP_EBROKEN ||
-                     (answer == RP_EINVAL && count > harness->env.queue_size), answer, RP_OP_ADD);
+        check_answer(harness, answer == RP_OK || answer == RP_EBROKEN ||
+                     (answer == RP_ENOSPC && may_be_full(harness, count)) ||
+                     (answer == RP_EINVAL && rp_ledger_declined(&harness->device, count, in > 0)),
+                     answer, RP_OP_ADD);
     else
         check_answer(harness, answer == RP_EINVAL || answer == RP_EBROKEN, answer, RP_OP_ADD);
     if (answer == RP_ENOSPC && sensible && !harness->arena.refused)
@@ -83,8 +93,10 @@ static int pop(struct rp_harness *harness, uint64_t *token, uint32_t *length)
 {
     const struct rp_pushed *place;
 
-    if (harness->pushed_out == harness->pushed_in && harness->driver.interrupt != NULL)
+    if (harness->pushed_out == harness->pushed_in && harness->driver.interrupt != NULL) {
         (void)harness->driver.interrupt(harness->queue);
+        rp_notice_drained(&harness->device);
+    }
     rp_device_observe(&harness->device);
     if (harness->pushed_out == harness->pushed_in) {
         rp_ledger_nothing(&harness->device);
@@ -153,6 +165,8 @@ static int interrupt(struct rp_harness *harness)
     rp_device_observe(&harness->device);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_INTERRUPT);
     rp_notice_interrupted(&harness->device, answer == 1, reactions, waiting);
+    if (pushes_buffers(harness))
+        rp_notice_drained(&harness->device);
     return answer;
 }
 
@@ -277,7 +291,7 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
     }
 }
 
-static void note_memory(const struct rp_harness *harness, struct rp_result *result)
+static void note_memory(struct rp_harness *harness, struct rp_result *result)
 {
     const struct rp_device *device = &harness->device;
 
@@ -287,8 +301,14 @@ static void note_memory(const struct rp_harness *harness, struct rp_result *resu
     result->used_idx = device->used[1];
     result->avail_flags = device->avail[0];
     result->used_event = rp_used_event(device);
-    result->num_free = harness->driver.num_free != NULL ? harness->driver.num_free(harness->queue)
-                                                        : RP_NUM_FREE_UNKNOWN;
+    result->num_free = RP_NUM_FREE_UNKNOWN;
+    if (harness->driver.num_free == NULL)
+        return;
+    result->num_free = harness->driver.num_free(harness->queue);
+    if (!device->over)
+        rp_check(&harness->log, RP_FIND_NUM_FREE,
+                 (uint64_t)result->num_free + device->owned <= device->config.queue_size, result->num_free,
+                 RP_PAIR(device->owned, device->config.queue_size));
 }
 
 void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, struct rp_result *results)

@@ -111,7 +111,8 @@ class Result(NamedTuple):
 def segment(seed: int, index: int) -> tuple[int, int]:
     """Segment number ``index`` of an ADD with ``seed``: its offset in the buffers and its length in bytes.
 
-    Lengths are 1 to 2048, offsets multiples of 16 below 1 MiB: any segment lies inside the buffers.
+    Lengths are 1 to 131072, so that 16 bits do not hold them all; offsets are multiples of 16 below 1 MiB:
+    any segment lies inside the buffers.
     """
     x = (seed + index * 0x9E37_79B1) & 0xFFFF_FFFF
-    return (x >> 8) & 0xF_FFF0, 1 + (x & 0x7FF)
+    return (x >> 8) & 0xF_FFF0, 1 + (x & 0x1_FFFF)

@@ -140,17 +140,21 @@ enum rp_finding {
     RP_FIND_INTERRUPT_MISSED = 41,
     RP_FIND_CHAIN_MISSING = 42,
     RP_FIND_CANARY = 43,
+    RP_FIND_CHAIN_DECLINED = 44,
+    RP_FIND_NUM_FREE = 45,
     RP_FIND_COUNT = 64
 };
 
 /* Those that are no more than a warning: RUN goes on after them. */
 #define RP_FIND_WARNINGS \
     ((UINT64_C(1) << RP_FIND_REFUSED_THOUGH_FREE) | (UINT64_C(1) << RP_FIND_FLAG_UNASSIGNED) | \
-     (UINT64_C(1) << RP_FIND_KICK_UNWANTED))
+     (UINT64_C(1) << RP_FIND_KICK_UNWANTED) | (UINT64_C(1) << RP_FIND_CHAIN_DECLINED))
 
 /* How a and b of some findings hold more than one number: two halves, the first one the higher. */
 #define RP_PAIR(high, low) (((uint64_t)(high) << 32) | ((uint64_t)(low) & 0xffffffffu))
 #define RP_SEEN_LENGTH (UINT64_C(1) << 63) /* TOKEN_WRONG: a and b are lengths, the token was right */
+
+#define RP_PLACED_LEGACY 1u /* RING_PARTS, in the place of an alignment: not where the legacy layout has it */
 
 /* How an accepted chain can differ from what add was given (CHAIN_DIFFERS: high half of b). */
 enum rp_difference {

@@ -305,10 +305,10 @@ class ReferenceRunner:
         token = None if flags & _NULL_TOKEN else self._adds
         if a + in_ == 1:
             x = b & _U32
-            segments = [(BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x7FF))]
+            segments = [(BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x1_FFFF))]
         else:
             seeds = [(b + i * _SEED_STEP) & _U32 for i in range(a + in_)]
-            segments = [(BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x7FF)) for x in seeds]
+            segments = [(BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x1_FFFF)) for x in seeds]
         if flags & _FAIL_ALLOC:
             self.arena.fail = True
             try:
@@ -380,7 +380,7 @@ class ReferenceRunner:
         for i in range(a):
             x = (b + i) & _U32
             self._adds += 1
-            if queue_add(((BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x7FF)),), (), self._adds) != 0:
+            if queue_add(((BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x1_FFFF)),), (), self._adds) != 0:
                 return i, token, length, crc
             if with_kick:
                 kick()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..impl.harness.operations import (
+    EINVAL,
     ENOSPC,
     OP,
     RESULT,
@@ -206,7 +207,8 @@ class ByMeaning:
         self._published = 0  # avail_idx at the last kick
         self._held: set[int] = set()  # tokens the driver holds
         self._blurred = 0  # how many more it holds: rounds among others do not tell whose came back
-        self._used: deque[Result] = deque()  # what a driver that pushes has to push, oldest first
+        # What a driver that pushes has to push, oldest first; None where rounds among others blurred it.
+        self._used: deque[Result | None] = deque()
 
     def reference_operations(self, operations: bytes, results: bytes) -> bytes:
         """Return the driver's operations, with its refusals, its read counts and its avail_idx put in."""
@@ -220,7 +222,7 @@ class ByMeaning:
             if status == STATUS_UNSUPPORTED or code == Code.DETACH_UNUSED:
                 continue
             if code == Code.ADD:
-                if status == ENOSPC:
+                if status in (ENOSPC, EINVAL):  # the device judges whether a chain may be refused
                     out.append(_ACTS_NOTHING.pack())
                 else:  # the reference can always have its table: it then needs no more room than the driver
                     out.append(OP.pack(code, flags & ~OpFlag.FAIL_ALLOC, in_, a, b, c))
@@ -246,10 +248,13 @@ class ByMeaning:
     def compare(self, operations: bytes, results: bytes, reference: bytes) -> Difference | None:
         """Return the first operation whose outcome means something else than the reference's."""
         expected: dict[int, Result] = {}
+        to_push: dict[int, list[Result]] = {}
+        completing = 0
         for step, values in zip(self._origins, RESULT.iter_unpack(reference), strict=True):
             if step == _AT_ONCE:
-                self._used.append(Result(*values))
+                to_push.setdefault(completing, []).append(Result(*values))
             else:
+                completing = step
                 expected[step] = Result(*values)
         last = len(results) // RESULT.size
         for step in range(last):
@@ -258,6 +263,7 @@ class ByMeaning:
             difference = self._step(step, operation, got, expected.get(step))
             if difference is not None or self.given_up:
                 return difference
+            self._used.extend(to_push.get(step, ()))
         return None
 
     def _step(self, step: int, operation: Op, got: Result, expected: Result | None) -> Difference | None:
@@ -278,6 +284,9 @@ class ByMeaning:
                 # Each round put a token in and took one out; among others it is not known which.
                 self._blurred += len(self._held)
                 self._held.clear()
+                self._used = deque([None] * len(self._used))
+                # It completed and took back as well: what enable_cb promised has been kept or not.
+                self._promised = self._drained = False
         else:
             said = self._callbacks(code, got, expected)
         said = said or self._indices(code, got, expected)
@@ -309,7 +318,7 @@ class ByMeaning:
             elif self._blurred:
                 self._blurred -= 1
             if self._used:
-                expected = self._used.popleft()
+                expected = self._used.popleft()  # None: the device knows which it was
         if expected is None:
             return None
         seen, due = ((r.status, r.token, r.length) for r in (got, expected))

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeAlias
 
-from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, BUFFER_ADDRESS, RED_ZONE, Code
+from ..impl.harness.operations import (
+    ARENA_ADDRESS,
+    ARENA_BYTES,
+    BUFFER_ADDRESS,
+    BUFFER_BYTES,
+    EBROKEN,
+    EINVAL,
+    ENOMEM,
+    ENOSPC,
+    RED_ZONE,
+    Code,
+)
 
 Level: TypeAlias = Literal["fail", "warn"]
 Describe: TypeAlias = Callable[[int, int], str]
@@ -62,6 +73,8 @@ class FindingCode(IntEnum):
     INTERRUPT_MISSED = 41
     CHAIN_MISSING = 42
     CANARY = 43
+    CHAIN_DECLINED = 44
+    NUM_FREE = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,9 @@ class Verdict:
     property: str
     sentence: str
     describe: Describe
+
+
+_ANSWERS = {EINVAL: "RP_EINVAL", ENOSPC: "RP_ENOSPC", ENOMEM: "RP_ENOMEM", EBROKEN: "RP_EBROKEN"}
 
 
 def _high(number: int) -> int:
@@ -100,6 +116,11 @@ def _operation(number: int) -> str:
         return f"operation {number}"
 
 
+def _answer(number: int) -> str:
+    answer = _signed(number)
+    return f"{_ANSWERS[answer]} ({answer})" if answer in _ANSWERS else str(answer)
+
+
 def _counted(number: int, noun: str) -> str:
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
@@ -110,6 +131,15 @@ def _address(number: int) -> str:
     if 0 <= number - ARENA_ADDRESS < ARENA_BYTES:
         return f"address {number:#x} (byte {number - ARENA_ADDRESS:#x} of the driver's memory)"
     return f"address {number:#x}"
+
+
+def _unreachable(a: int, b: int) -> str:
+    known = (
+        ARENA_ADDRESS <= a < ARENA_ADDRESS + ARENA_BYTES
+        or BUFFER_ADDRESS <= a < BUFFER_ADDRESS + BUFFER_BYTES
+    )
+    hint = "" if known else ": it is no guest-physical address (a pointer, not translated?)"
+    return f"a descriptor names {_counted(b, 'byte')} at {_address(a)}, which the device cannot reach{hint}"
 
 
 def _next_range(a: int, b: int) -> str:
@@ -150,23 +180,29 @@ def _used_written(a: int, b: int) -> str:
 def _kick_lost_event(a: int, b: int) -> str:
     first = (a - _high(b)) & 0xFFFF
     return (
-        f"no notification by the end of the kick at avail_idx {a}, though the "
+        f"no notification after avail_idx became {a}, by the end of the kick, though the "
         f"{_counted(_high(b), 'new entry')} from {first} on include avail_event {_low(b)}"
     )
 
 
 def _kick_lost_flags(a: int, b: int) -> str:
+    entries = _counted(_high(b), "new entry")
     return (
-        f"no notification by the end of the kick at avail_idx {a}, though used.flags was {_low(b)} "
-        f"and {_counted(_high(b), 'entry')} new"
+        f"no notification after avail_idx became {a}, by the end of the kick, though there "
+        f"{'was' if _high(b) == 1 else 'were'} {entries} and used.flags was {_low(b)}"
     )
+
+
+def _token(number: int) -> str:
+    """Say a token: the k-th add has the token k; any other number is no token but, perhaps, an address."""
+    return f"{number}" if number < 1 << 32 else f"{number:#x}"
 
 
 def _token_wrong(a: int, b: int) -> str:
     if a >> 63:
         return f"it was returned with length {_low(a)}, the device had written {_low(b)}"
-    expected = f"the oldest one used is {b}" if b else "no used one is waiting"
-    return f"token {a:#x} came back; {expected}"
+    expected = f"the oldest one used is {_token(b)}" if b else "no used one is waiting"
+    return f"token {_token(a)} came back; {expected}"
 
 
 def _bad_release(a: int, b: int) -> str:
@@ -191,6 +227,11 @@ def _ring_parts(a: int, b: int) -> str:
     part = parts[number] if number < len(parts) else parts[0]
     if not alignment:
         return f"{part} overlaps the part at {_address(b)}"
+    if alignment == 1:
+        return (
+            f"{part} at {_address(b)} is not where the legacy layout has it: behind the table the available "
+            "ring, at the next multiple of 4096 the used ring"
+        )
     return f"{part} at {_address(b)} is not aligned to {alignment}, or not inside one allocation"
 
 
@@ -208,7 +249,17 @@ def _kick_unwanted(a: int, b: int) -> str:
 
 def _interrupt_not_wanted(a: int, b: int) -> str:
     moved = f"used_idx went from {_high(b)} to {_low(b)}"
-    return f"{moved} after the driver had enabled callbacks and found nothing, but used_event or flags is {a}"
+    return (
+        f"{moved} after the driver had found nothing left with callbacks on, but used_event or flags is {a} "
+        "and asks for no interrupt (declare RP_TRAIT_ARMS_ONCE if enable_cb alone arms it)"
+    )
+
+
+def _enable_missed(a: int, b: int) -> str:
+    used = _counted(a, "used buffer")
+    if b == 2:
+        return f"interrupt asked for notifications and returned though {used} had not been handed back"
+    return f"{'poll' if b else 'enable_cb'} saw nothing though there {'was' if a == 1 else 'were'} {used}"
 
 
 def _canary(a: int, b: int) -> str:
@@ -257,7 +308,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, _: f"the table's length is {_counted(a, 'byte')}, not a sensible multiple of 16"),
     (FindingCode.ADDRESS_UNMAPPED, "address-reachable", "2.7.5/n4", _FAIL, "address-reachable",
      "Descriptors name guest-physical memory that the driver was given, outside the ring itself.",
-     lambda a, b: f"{_counted(b, 'byte')} at {_address(a)} are not the device's to reach"),
+     _unreachable),
     (FindingCode.CHAIN_DIFFERS, "chain-is-what-was-added", "2.7.13.1/n1", _FAIL, "chain-well-formed",
      "A chain names exactly the segments that add was given, in order.", _differs),
     (FindingCode.CHAIN_UNKNOWN, "published-only-what-was-added", "2.7.13/n4", _FAIL, "indices-faithful",
@@ -305,7 +356,8 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
     (FindingCode.KICK_VALUE, "kick-names-the-queue", "2.9/n1", _FAIL, "kick-names-the-queue",
      "A kick writes the index of the queue.", lambda a, b: f"the kick wrote {a}, the queue is number {b}"),
     (FindingCode.RING_PARTS, "ring-parts-placed", "2.7.1a", _FAIL, "ring-parts-placed",
-     "The three ring parts are aligned to 16, 2 and 4, apart, and in memory the device can reach.",
+     "The three ring parts are aligned to 16, 2 and 4, apart, and in memory the device can reach; in the "
+     "legacy layout they lie where that has them.",
      _ring_parts),
     (FindingCode.RING_NOT_ZERO, "ring-zeroed", "2.7.10.1a", _FAIL, "ring-zeroed",
      "The used ring is zero, and avail_idx, when the queue is handed over.", _not_zero),
@@ -315,9 +367,9 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      "The queue never calls an honest device broken.", lambda a, _: f"{_operation(a)} returned EBROKEN"),
     (FindingCode.UNDOCUMENTED_RETURN, "documented-returns", "oracle: driver ABI", _FAIL, "documented-returns",
      "Operations return what the driver ABI says.",
-     lambda a, b: f"{_operation(b)} returned {_signed(a)}, which it must not here"),
+     lambda a, b: f"{_operation(b)} returned {_answer(a)}, which it must not here"),
     (FindingCode.INTERRUPT_NOT_WANTED, "sleeps-with-interrupts-on", "2.7.7.1d", _FAIL, "callbacks-rearmed",
-     "A driver that enabled callbacks and found nothing used lets the next used buffer interrupt.",
+     "A driver that found nothing used with callbacks on lets the next used buffer interrupt.",
      _interrupt_not_wanted),
     (FindingCode.CREATE_FAILED, "create-succeeds", "oracle: driver ABI", _FAIL, "create-succeeds",
      "create sets up any queue the driver offers.", lambda a, _: f"create returned {_signed(a)}"),
@@ -327,7 +379,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"ENOSPC for {_counted(a, 'segment')} though all {_counted(b, 'descriptor')} are free"),
     (FindingCode.ENABLE_MISSED, "look-again-after-enable", "2.7.14/n1", _FAIL, "callbacks-rearmed",
      "Enabling callbacks, or polling afterwards, tells of buffers that were used meanwhile.",
-     lambda a, b: f"{'poll' if b else 'enable_cb'} saw nothing though {_counted(a, 'buffer')} had been used"),
+     _enable_missed),
     (FindingCode.INTERRUPT_MISSED, "interrupt-taken", "oracle: driver ABI", _FAIL, "callbacks-rearmed",
      "The interrupt entry takes an interrupt when something is used, and calls back when callbacks are on.",
      lambda a, b: f"{_counted(a, 'buffer')} used, interrupt: {_high(b)}, {_counted(_low(b), 'callback')}"),
@@ -336,6 +388,13 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"{_counted(a, 'entry')} published of {_counted(b, 'buffer')} added, after a kick"),
     (FindingCode.CANARY, "private-memory-bounds", "oracle: memory", _FAIL, "private-memory-bounds",
      "The driver stays inside its private memory.", _canary),
+    (FindingCode.CHAIN_DECLINED, "takes-any-chain", "oracle: driver ABI", _WARN, "documented-returns",
+     "add takes any chain that the queue has room for when empty, with writable segments too.",
+     lambda a, b: f"RP_EINVAL for {_counted(_low(a), 'segment')}{', some writable,' if _high(a) else ''} "
+     f"in a queue of {b}"),
+    (FindingCode.NUM_FREE, "num-free-at-most-what-is", "oracle: free count", _FAIL, "num-free-exact",
+     "num_free counts no descriptor that an outstanding chain has.",
+     lambda a, b: f"num_free is {a} in a queue of {_low(b)} while outstanding chains have {_high(b)}"),
 )  # fmt: skip
 
 VERDICTS: dict[FindingCode, Verdict] = {row[0]: Verdict(*row) for row in _ROWS}

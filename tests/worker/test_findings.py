@@ -84,10 +84,16 @@ FAULTS: tuple[tuple[str, int, int, FindingCode], ...] = (
     ("nonsense-add", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
     ("nonsense-get", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
     ("null-accepted", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("decline-at-times", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("too-long-is-full", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("decline-long", 0, 16, FindingCode.CHAIN_DECLINED),
+    ("num-free-fixed", 0, 16, FindingCode.NUM_FREE),
     ("event-stale", EVENT_IDX, 16, FindingCode.INTERRUPT_NOT_WANTED),
     ("flags-left", 0, 16, FindingCode.INTERRUPT_NOT_WANTED),
     ("create-fails", 0, 16, FindingCode.CREATE_FAILED),
     ("poll-blind", 0, 16, FindingCode.ENABLE_MISSED),
+    ("push-one", 0, 16, FindingCode.ENABLE_MISSED),
+    ("push-one", EVENT_IDX, 16, FindingCode.ENABLE_MISSED),
     ("interrupt-missed", 0, 16, FindingCode.INTERRUPT_MISSED),
     ("publish-nothing", 0, 16, FindingCode.CHAIN_MISSING),
     ("canary", 0, 16, FindingCode.CANARY),
@@ -161,12 +167,12 @@ def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, 
     assert len(made) > 25
 
 
-@pytest.mark.parametrize("habit", ["push", "publish-at-kick"])
+@pytest.mark.parametrize("habit", ["push", "publish-at-kick", "rearm-once"])
 @pytest.mark.parametrize("features", [0, ALL])
 def test_declared_habits_are_no_faults(
     habit: str, features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pushing tokens from the interrupt and publishing at the kick are allowed by VIRTIO."""
+    """Pushing tokens, publishing at the kick and arming callbacks in enable_cb only are allowed by VIRTIO."""
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", habit)
     with Worker(tiny) as worker:
         assert worker.create(_config(16, features))
@@ -262,3 +268,32 @@ def test_a_warning_does_not_stop_a_run(tiny: Path, monkeypatch: pytest.MonkeyPat
         assert len(worker.run(ops)) == 11 * RESULT.size
         found = [finding for finding in worker.findings() if finding.failed]
         assert [(finding.code, finding.failed) for finding in found] == [(FindingCode.KICK_UNWANTED, 5)]
+
+
+def test_a_driver_may_take_short_chains_only(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RP_EINVAL for whatever is longer than its limit is no more than a warning."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "decline-long")
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, 0))
+        worker.run(_ops(*[Op(Code.ADD, a=1 + length % 4) for length in range(9)]))
+        failed = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
+        assert failed == {FindingCode.CHAIN_DECLINED}
+
+
+def test_an_empty_ring_that_takes_a_chain_is_counted(tiny: Path) -> None:
+    """What is taken when all is free shows that nothing was lost: the check was made, and held."""
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, 0))
+        worker.run(_ops(Op(Code.ADD, a=1), Op(Code.ADD, a=1)))
+        made = {finding.code: finding for finding in worker.findings()}
+        assert made[FindingCode.REFUSED_WHEN_EMPTY].checked == 1
+        assert made[FindingCode.REFUSED_WHEN_EMPTY].failed == 0
+
+
+@pytest.mark.parametrize(("features", "answer"), [(0, False), (1 << 32, True)])
+def test_a_legacy_ring_lies_where_a_page_number_leads(features: int, answer: bool, tiny: Path) -> None:
+    """Three blocks anywhere are no legacy layout; a queue with VERSION_1 is told all three addresses."""
+    with Worker(tiny) as worker:
+        assert worker.create(QueueConfig(16, features, layout="legacy", profile="virtio-1.x")) is answer
+        failed = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
+        assert failed == (set() if answer else {FindingCode.RING_PARTS})

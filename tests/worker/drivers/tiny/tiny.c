@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
- * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Two names
- * are no faults but habits: "publish-at-kick" and "push".
+ * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Three
+ * names are no faults but habits: "publish-at-kick", "push" and "rearm-once".
  */
 #include "tiny.h"
 
@@ -143,7 +143,13 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
         return 42;
     if (fault("null-accepted") && token == NULL)
         return RP_OK;
+    if (fault("too-long-is-full") && total > t->n)
+        return RP_ENOSPC;
     if (token == NULL || total == 0 || (total > t->n && !fault("chain-too-long")))
+        return RP_EINVAL;
+    if (fault("decline-long") && total > 2)
+        return RP_EINVAL;
+    if (fault("decline-at-times") && t->adds % 4 == 3)
         return RP_EINVAL;
     if (fault("refuse-always"))
         return RP_ENOSPC;
@@ -250,7 +256,7 @@ static int get_buf(void *queue, void **token, uint32_t *length)
     t->gets++;
     if (fault("return-twice") && t->gets == 1)
         t->last_used--;
-    if (t->event && t->callbacks_on && !fault("event-stale"))
+    if (t->event && t->callbacks_on && !fault("event-stale") && !fault("rearm-once"))
         *used_event(t) = t->last_used;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return 1;
@@ -290,18 +296,26 @@ static int enable_cb(void *queue)
     return !poll(queue, enable_cb_prepare(queue));
 }
 
+static int pushes(void)
+{
+    return fault("push") || fault("push-one");
+}
+
 static int interrupt(void *queue)
 {
     struct tiny *t = queue;
 
     if (!more(t) || fault("interrupt-missed"))
         return 0;
-    if (fault("push")) {
+    if (pushes()) {
         void *token;
         uint32_t length;
 
-        while (get_buf(t, &token, &length) == 1)
+        while (get_buf(t, &token, &length) == 1) {
             t->env->completed(t->env->context, token, length);
+            if (fault("push-one"))
+                break;
+        }
     } else if (t->env->has_callback) {
         t->env->callback(t->env->context);
     }
@@ -310,7 +324,9 @@ static int interrupt(void *queue)
 
 static uint32_t num_free(void *queue)
 {
-    return ((struct tiny *)queue)->free_count;
+    struct tiny *t = queue;
+
+    return fault("num-free-fixed") ? t->n : t->free_count;
 }
 
 static int detach_unused(void *queue, void **token)
@@ -350,7 +366,9 @@ const struct rp_driver *rp_driver_entry(void)
         .detach_unused = detach_unused,
     };
 
-    if (fault("push")) {
+    if (fault("rearm-once"))
+        driver.traits |= RP_TRAIT_ARMS_ONCE;
+    if (pushes()) {
         driver.traits |= RP_TRAIT_PUSHES_BUFFERS;
         driver.get_buf = NULL;
     }
