@@ -137,7 +137,8 @@ struct rp_driver {
     /* Enables callbacks and returns a mark; poll(mark) is 1 when something was used since that mark. */
     uint32_t (*enable_cb_prepare)(void *queue);
     int (*poll)(void *queue, uint32_t mark);
-    /* The interrupt entry. 1: it was ours; 0: nothing used, not ours. */
+    /* The interrupt entry. 1: it was ours; 0: nothing used, not ours. A driver without this and without the
+     * operations that enable callbacks only polls: it may suppress interrupts for good. */
     int (*interrupt)(void *queue);
 
     /* How many descriptors are free now; those in a reserve do not count. */

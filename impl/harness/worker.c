@@ -72,6 +72,13 @@ static enum rp_answer refuse(struct rp_harness *harness, const char *why)
     return RP_ANSWER_ERROR;
 }
 
+/* A driver that neither takes interrupts nor enables them looks for itself, and may suppress them for good. */
+static bool only_polls(const struct rp_driver *driver)
+{
+    return driver->interrupt == NULL && driver->enable_cb == NULL && driver->enable_cb_delayed == NULL &&
+           driver->enable_cb_prepare == NULL;
+}
+
 static struct rp_device_config device_config(const struct rp_harness *harness,
                                               const struct rp_ring_parts *parts)
 {
@@ -79,7 +86,7 @@ static struct rp_device_config device_config(const struct rp_harness *harness,
         .queue_size = harness->env.queue_size,
         .event_idx = (harness->env.features & RP_F_EVENT_IDX) != 0,
         .indirect = (harness->env.features & RP_F_INDIRECT_DESC) != 0,
-        .has_callback = harness->env.has_callback != 0,
+        .has_callback = harness->env.has_callback != 0 && !only_polls(&harness->driver),
         .arms_once = (harness->driver.traits & RP_TRAIT_ARMS_ONCE) != 0,
         .legacy = harness->env.layout == RP_LAYOUT_LEGACY && (harness->env.features & RP_F_VERSION_1) == 0,
         .desc_address = parts->desc,

@@ -190,8 +190,11 @@ class Generator:
         return b"".join(add + turn for add in self._random.choices(self._single, k=400))
 
     def _quiet(self) -> bytes:
-        """Many chains without a kick; the kick that ends it has all of them to judge."""
-        self._in_flight += 1
+        """Many chains without a kick; the kick that ends it has all of them to judge.
+
+        A driver that publishes at kick holds as many of them as fit until then.
+        """
+        self._in_flight += min(self._size, 300)
         turn = self._read_one + self._complete_one + self._get
         quiet = b"".join(add + turn for add in self._random.choices(self._single, k=300))
         return quiet + self._random.choice(self._words)
@@ -223,7 +226,7 @@ class Generator:
             # Where indirect tables make room for more, single segments use it up.
             more = self._random.choices(self._single, k=min(64, self._size) + 1)
             fills += [*more, self._kick, *more[:2]]
-            self._in_flight += chains + len(more)
+            self._in_flight += chains + len(more) + 2
             if self._below(2):
                 fills.append(self.drain())
             else:

@@ -11,6 +11,7 @@ from .comparison import ByMeaning, ByteForByte, Comparison, Difference, memory_d
 from .failure import Failure, FailureKind
 from .generator import packed, ring_operations, unpacked
 
+_WAKING = {Code.INTERRUPT, Code.ENABLE_CB, Code.ENABLE_CB_DELAYED, Code.ENABLE_CB_PREPARE}
 _STARTS_KEPT = 64
 _LONG_START = 256  # rounds; below that, running them again is cheaper than keeping the state
 
@@ -177,7 +178,9 @@ class Pair:
         if self._queue is not None:
             self._forget()
         comparison: Comparison = (
-            ByteForByte(self.knows_num_free) if self.exact else ByMeaning(config.has_callback, self._pushes)
+            ByteForByte(self.knows_num_free)
+            if self.exact
+            else ByMeaning(config.has_callback and bool(self.offered & _WAKING), self._pushes)
         )
         self._queue = _Queue(config, comparison, ReferenceRunner(config))
         try:

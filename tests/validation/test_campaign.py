@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ringproof.building import build_driver
 from ringproof.impl.harness.operations import Code
 from ringproof.traces.document import load
 from ringproof.validation.campaign import Options, validate
@@ -64,6 +65,18 @@ def test_a_driver_that_pushes_tokens_passes(fifo: Fifo, tmp_path: Path) -> None:
     report = _quick(fifo("PUSH"), tmp_path)
     assert _failed(report) == {}
     assert report.verdict == "pass"
+
+
+def test_the_smallest_driver_passes(tmp_path: Path) -> None:
+    """Five operations, single segments, interrupts off for good: two true warnings, no failure."""
+    library = build_driver(Path(__file__).parents[2] / "examples" / "minimal")
+    report = _quick(library, tmp_path)
+    assert _failed(report) == {}
+    warned = {check.name for check in report.checks if check.verdict == "warn"}
+    assert warned == {"takes-any-chain", "add-when-it-fits"}
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts["look-again-after-enable"] == "not exercised"
+    assert verdicts["add-when-all-is-back"] == "pass"
 
 
 @pytest.mark.parametrize(

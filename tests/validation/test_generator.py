@@ -90,3 +90,29 @@ def test_a_driver_without_callbacks_gets_bursts_all_the_same() -> None:
     generator = Generator(4, least, 3, 0, pool=8)
     codes = {operation.code for operation in unpacked(generator.bursts(32))}
     assert codes <= least
+
+
+def _held_by_a_driver_that_publishes_at_kick(size: int, operations: bytes) -> int:
+    """Count what is left of so many chains, each of one descriptor, in a ring of ``size``."""
+    added = published = read = used = 0
+    for operation in unpacked(operations):
+        if operation.code == Code.ADD and operation.flags & OpFlag.NULL_TOKEN == 0:
+            added += added + published + read + used < size
+        elif operation.code == Code.KICK:
+            added, published = 0, published + added
+        elif operation.code == Code.READ:
+            count = min(published, operation.a or published)
+            published, read = published - count, read + count
+        elif operation.code == Code.COMPLETE:
+            count = min(read, operation.c)
+            read, used = read - count, used + count
+        elif operation.code == Code.GET:
+            used -= used > 0
+    return added + published + read + used
+
+
+@pytest.mark.parametrize("size", [1, 4, 256])
+def test_a_phase_ends_with_nothing_left_whenever_a_driver_publishes(size: int) -> None:
+    """Also when nothing is published before the kick that ends the phase, its drain asks often enough."""
+    for phase in _phases(size, 3, count=18):
+        assert _held_by_a_driver_that_publishes_at_kick(size, phase) == 0
