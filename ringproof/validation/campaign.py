@@ -65,6 +65,7 @@ class Options:
 _QUICK_SIZES = (4,)
 _QUICK_OPERATIONS = WRAP // 2
 _IMPOSSIBLE_SIZES = (0, 3, WRAP)
+_WRAPPING_SIZES = (1, 4, 256)
 
 
 @dataclass(slots=True)
@@ -73,6 +74,7 @@ class _Campaign:
 
     pair: Pair
     options: Options
+    declined: frozenset[QueueConfig] = frozenset()
     failures: dict[str, Failure] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     runs: list[LongRun] = field(default_factory=list)
@@ -87,7 +89,7 @@ class _Campaign:
 
     def go(self) -> None:
         """All stages, or those up to the first failure."""
-        self.pair.probe()
+        self.pair.probe(max(self._search_configs, key=lambda config: config.queue_size == 4))
         for name, stage in (
             ("hypothesis state machine", self._search),
             ("every configuration", self._sweep),
@@ -109,23 +111,28 @@ class _Campaign:
                 return
             self._keep(failure)
 
+    @property
+    def _search_configs(self) -> list[QueueConfig]:
+        """The small queues that the driver creates."""
+        configs = search_configs(self.pair.process.features, self.pair.profile)
+        return [config for config in configs if config not in self.declined]
+
     def _search(self) -> Failure | None:
         quick = self.options.quick
         return Search(
             self.pair,
-            search_configs(self.pair.process.features, self.pair.profile),
+            self._search_configs,
             generate=2.0 if quick else 12.0,
             shrink=2.0 if quick else 10.0,
             examples=60 if quick else 500,
             steps=20 if quick else 40,
             seed=self.options.seed,
-            wrapping=() if quick else tuple(_wrapping(self.pair, (4,))),
+            wrapping=() if quick else tuple(self._wrapping((4,))),
             patience=min(self.options.hang_seconds, 3.0),
         ).go()
 
     def _sweep(self) -> Failure | None:
-        configs = search_configs(self.pair.process.features, self.pair.profile)
-        for at, config in enumerate(configs):
+        for at, config in enumerate(self._search_configs):
             generator = Generator(
                 config.queue_size, self.pair.offered, self.options.seed + at, config.features, pool=64
             )
@@ -140,7 +147,7 @@ class _Campaign:
     def _around_the_wrap(self) -> Failure | None:
         """Make short runs that begin just below 65536; the reference's state there is kept and used again."""
         quick = self.options.quick
-        for config in _wrapping(self.pair, (4,) if quick else (1, 4, 256)):
+        for config in self._wrapping((4,) if quick else _WRAPPING_SIZES):
             for at in range(16 if quick else 32):
                 seed = self.options.seed + at
                 generator = Generator(config.queue_size, self.pair.offered, seed, config.features, pool=32)
@@ -154,11 +161,15 @@ class _Campaign:
                     return failure
         return None
 
+    def _wrapping(self, sizes: Sequence[int]) -> Iterator[QueueConfig]:
+        configs = _wrapping(self.pair.process.features, self.pair.profile, sizes)
+        return (config for config in configs if config not in self.declined)
+
     def _long_runs(self) -> Failure | None:
         sizes, operations = self.options.long_sizes, self.options.long_operations
         done = {run.config.queue_size for run in self.runs}
         for config in long_run_configs(self.pair.process.features, self.pair.profile, sizes):
-            if config.queue_size in done:
+            if config.queue_size in done or config in self.declined:
                 continue
             if self.options.progress is not None:
                 self.options.progress(f"long run, queue size {config.queue_size}")
@@ -292,10 +303,11 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
     with Process(library, patience=options.hang_seconds) as process:
         if options.by_meaning:
             process.follows_the_reference = False
+        declined, creation = _declined(process, options)
         sizes = _impossible_sizes(process)
-        campaign = _Campaign(Pair.of(process), options)
+        campaign = _Campaign(Pair.of(process), options, declined)
         campaign.go()
-        checks = (*campaign.checks(), sizes)
+        checks = (*campaign.checks(), creation, sizes)
         shown, trace, message = campaign.shown, campaign.trace, campaign.message
         if campaign.only_parts and options.second_look:
             told = _second_look(process, options)
@@ -346,10 +358,31 @@ def _impossible_sizes(process: Process) -> Check:
     return Check("impossible-sizes-refused", "2.7/n1", verdict, "; ".join(wrong))
 
 
-def _wrapping(pair: Pair, sizes: Sequence[int]) -> Iterator[QueueConfig]:
+def _wrapping(features: int, profile: str, sizes: Sequence[int]) -> Iterator[QueueConfig]:
     """Yield the queues that are carried near the wrap, with the event index and without."""
-    for size, features in product(sizes, {pair.process.features & F_EVENT_IDX: None, 0: None}):
-        yield QueueConfig(size, features, "modern", True, pair.profile, 1)
+    for size, negotiated in product(sizes, {features & F_EVENT_IDX: None, 0: None}):
+        yield QueueConfig(size, negotiated, "modern", True, profile, 1)
+
+
+def _declined(process: Process, options: Options) -> tuple[frozenset[QueueConfig], Check]:
+    """Ask which queues of the campaign the driver does not create; none are left out if it creates none at all.
+
+    One that follows the reference has to create them all: then a refusal is a failure like any other.
+    """
+    name, clause = "creates-every-queue", "oracle: driver ABI"
+    if process.follows_the_reference:
+        return frozenset(), Check(name, clause, "not exercised", "create-succeeds is asked of it")
+    offer = (process.features, process.profile)
+    configs = {*search_configs(*offer), *long_run_configs(*offer, options.long_sizes)}
+    configs |= {*_wrapping(*offer, _WRAPPING_SIZES)}
+    ordered = sorted(configs, key=lambda config: (config.queue_size, config.features, config.layout))
+    declined = [config for config in ordered if process.declines(config)]
+    if len(declined) == len(configs):
+        return frozenset(), Check(name, clause, "fail", "create declines every queue asked for")
+    if not declined:
+        return frozenset(), Check(name, clause, "pass", f"create set up each of {len(configs)} queues")
+    what = f"create declines {len(declined)} of {len(configs)} queues, such as: {described(declined[0])}"
+    return frozenset(declined), Check(name, clause, "warn", what)
 
 
 def _with_circumstances(failure: Failure, again: int) -> Failure:

@@ -1,5 +1,6 @@
 """The evidence: a failure written down as a trace document, and replayed on a driver."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +41,9 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
         },
     )
     name = re.sub(r"[^a-z0-9.]+", "-", f"{pair.process.name}-{failure.check}".lower()).strip("-.")
-    path = directory / f"{name}.itf.json"
+    # Another run of another build must not take the place of this one.
+    digest = hashlib.sha256(document.text().encode()).hexdigest()[:8]
+    path = directory / f"{name}-{digest}.itf.json"
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..impl.harness.operations import EINVAL
 from ..impl.harness.reference_runner import QueueConfig
 from .failure import FailureKind
 from .generator import unpacked
@@ -73,6 +74,17 @@ class Process:
             raise self._lost(stopped, b"") from stopped
         self._live = True
         return ""
+
+    def declines(self, config: QueueConfig) -> bool:
+        """Whether create answers RP_EINVAL for this queue, as a driver may that was not made for it."""
+        try:
+            created = not self.create(config, stop_on_finding=True)
+            if created:
+                self.destroy()
+        except DriverLost:
+            return False  # the campaign will meet it and report it
+        answers = {finding.code: finding.a for finding in self._worker.findings() if finding.failed}
+        return not created and answers.get(FindingCode.CREATE_FAILED) == EINVAL % (1 << 64)
 
     def refuses(self, queue_size: int) -> str:
         """Ask for a queue of a size no virtqueue has; what the driver does, or nothing if it declines."""

@@ -67,6 +67,22 @@ def test_a_driver_that_pushes_tokens_passes(fifo: Fifo, tmp_path: Path) -> None:
     assert report.verdict == "pass"
 
 
+def test_a_driver_may_decline_queues(fifo: Fifo, tmp_path: Path) -> None:
+    """One for modern queues of 4 to 256 is tested on those, with a warning; what was left out is not passed."""
+    report = _quick(fifo("PICKY"), tmp_path)
+    assert report.verdict == "pass"
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts["creates-every-queue"] == "warn"
+    assert verdicts["agrees-with-reference/1"] == "not exercised"
+    assert verdicts["agrees-with-reference/4"] == "pass"
+
+
+def test_a_driver_that_creates_no_queue_fails(fifo: Fifo, tmp_path: Path) -> None:
+    """Declining everything is no way to pass."""
+    failed = _failed(_quick(fifo("NEVER"), tmp_path))
+    assert {"creates-every-queue", "create-succeeds"} <= failed.keys()
+
+
 def test_the_smallest_driver_passes(tmp_path: Path) -> None:
     """Five operations, single segments, interrupts off for good: two true warnings, no failure."""
     library = build_driver(Path(__file__).parents[2] / "examples" / "minimal")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A driver with habits of its own, for the tests: whatever descriptor was free longest is taken first, avail_idx
- * moves at kick, there are no indirect tables. FIFO_PUSH makes it hand tokens back from its interrupt; the other
+ * moves at kick, there are no indirect tables. FIFO_PUSH makes it hand tokens back from its interrupt, FIFO_PICKY
+ * and FIFO_NEVER make it decline some queues, or all; the other
  * FIFO_ macros each seed a defect. */
 #include "ringproof_driver.h"
 
@@ -32,6 +33,13 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
 
     if (n == 0 || n > 32768 || (n & (n - 1)) != 0)
         return RP_EINVAL;
+#ifdef FIFO_PICKY
+    if (env->layout == RP_LAYOUT_LEGACY || n < 4 || n > 256)
+        return RP_EINVAL;
+#endif
+#ifdef FIFO_NEVER
+    return RP_EINVAL;
+#endif
     q = env->allocate_private(env->context, private);
     ring = env->allocate(env->context, used_at + 6 + 8ul * n, align, &parts->desc);
     if (q == NULL || ring == NULL)
