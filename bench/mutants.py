@@ -39,9 +39,8 @@ def _run(mutant: str) -> str:
         return f"none: {error}"
     if not document.replayed:
         return f"not replayed: {document.extra.get('not_replayed')}"
-    return (
-        f"{document.property}: queue of {document.config.queue_size}, {len(document.operations)} operations"
-    )
+    where = f"{document.property}: queue of {document.config.queue_size}"
+    return f"{where}, {_operations(len(document.operations))}"
 
 
 def _operations(count: int) -> str:

@@ -365,7 +365,7 @@ def _wrapping(features: int, profile: str, sizes: Sequence[int]) -> Iterator[Que
 
 
 def _declined(process: Process, options: Options) -> tuple[frozenset[QueueConfig], Check]:
-    """Ask which queues of the campaign the driver does not create; none are left out if it creates none at all.
+    """Ask which queues of the campaign the driver does not create; none is left out if it creates none.
 
     One that follows the reference has to create them all: then a refusal is a failure like any other.
     """

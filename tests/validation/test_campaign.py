@@ -68,7 +68,7 @@ def test_a_driver_that_pushes_tokens_passes(fifo: Fifo, tmp_path: Path) -> None:
 
 
 def test_a_driver_may_decline_queues(fifo: Fifo, tmp_path: Path) -> None:
-    """One for modern queues of 4 to 256 is tested on those, with a warning; what was left out is not passed."""
+    """One for modern queues of 4 to 256 is tested on those, with a warning; the rest is not passed."""
     report = _quick(fifo("PICKY"), tmp_path)
     assert report.verdict == "pass"
     verdicts = {check.name: check.verdict for check in report.checks}
