@@ -18,7 +18,7 @@ def _theorem(name: str) -> list[str]:
     lines += [
         f"  clause     {escape(theorem.clause)}",
         f"  proof      {len(theorem.obligations)} obligations; ringproof prove {name}",
-        f"  broken by  {', '.join(theorem.broken_by)}, and then no other theorem is; ringproof prove {name} --kill",
+        f"  broken by  {', '.join(theorem.broken_by)}; then no other theorem is: prove {name} --kill",
     ]
     return lines
 
