@@ -10,7 +10,6 @@ from .document import FEATURE_NAMES, TraceState
 LARGEST_SHOWN_QUEUE = 64
 """Up to this queue size a state holds the tables entry by entry; beyond, only the indices and counts."""
 
-TABLES = ("next", "flags", "data", "avail_ring", "used_ring")
 RESULT_FIELDS = ("status", "notifies", "token", "length")
 DETAILED_RESULT_FIELDS = (
     *RESULT_FIELDS,

@@ -101,7 +101,6 @@ def replay_on_driver(
         if by_meaning:
             process.follows_the_reference = False
         pair = Pair.of(process)
-        pair.probe()
         config = QueueConfig(
             config.queue_size,
             config.features & process.features,
@@ -110,6 +109,7 @@ def replay_on_driver(
             process.profile,
             config.queue_index,
         )
+        pair.probe(config)
         known = [operation for operation in operations if operation.code in pair.offered]
         pair.results = b""
         failure = pair.attempt(config, known)

@@ -151,9 +151,9 @@ class Pair:
             pushes=process.pushes_buffers,
         )
 
-    def probe(self, config: QueueConfig | None = None) -> None:
-        """Learn whether avail_idx moves at add or at kick, and whether the driver tells num_free."""
-        if self.begin(config or QueueConfig(4, profile=self.profile)) is not None:
+    def probe(self, config: QueueConfig) -> None:
+        """Learn on a queue whether avail_idx moves at add or at kick, and if the driver tells num_free."""
+        if self.begin(config) is not None:
             return
         failure = self.run(packed(Op(Code.KICK), Op(Code.ADD, a=1)))
         results = [Result(*values) for values in RESULT.iter_unpack(self.results)]

@@ -16,7 +16,6 @@ from .worker import DriverStopped, Finding, Hang, Worker, WorkerError
 
 TRAIT_LINUX_3_11 = 1 << 0
 TRAIT_VIRTIO_1 = 1 << 1
-TRAIT_PUBLISH_AT_KICK = 1 << 2
 TRAIT_PUSHES_BUFFERS = 1 << 3
 
 

@@ -27,8 +27,8 @@ def differential(library: Path, seconds: float = 3.0) -> float:
     """
     with Process(library, patience=_PATIENCE) as process:
         pair = Pair.of(process)
-        pair.probe()
         config = QueueConfig(_SIZE, process.features & F_EVENT_IDX, profile=process.profile)
+        pair.probe(config)
         generator = Generator(_SIZE, pair.offered, 0, config.features)
         began = time.monotonic()
         operations = 0

@@ -13,12 +13,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from ..building import build_program, c_sources
 from ..impl.harness.operations import OP, RESULT, Code
 from .library import LibraryError, inspect_library
 from .shared import OP_CAPACITY, Finding, SharedMemory
+from .verdicts import FindingCode
 
 __all__ = [
     "ConfigLike",
@@ -57,6 +58,16 @@ class ConfigLike(Protocol):
     @property
     def queue_index(self) -> int:
         """What a kick must name, 0 to 65535."""
+
+
+class _Impossible(NamedTuple):
+    """A queue that QueueConfig would not describe."""
+
+    queue_size: int
+    features: int = 0
+    layout: str = "legacy"
+    has_callback: bool = True
+    queue_index: int = 0
 
 
 class WorkerError(Exception):
@@ -197,31 +208,28 @@ class Worker:
         missing = config.features & ~self.features
         if missing:
             raise ValueError(f"the driver does not offer the feature bits {missing:#x}")
-        if self._process is None:
-            self._start()
-        self._describe(config)
-        if self._command(b"C", self.timeout) != b"e":
+        if self._ask_for(config):
             return True
         if any(finding.failed for finding in self.findings()):
             return False
         raise WorkerError(self.message)
 
     def refuses(self, queue_size: int) -> bool:
-        """Whether the driver declines to create a queue of a size that no virtqueue has, such as 0 or 3.
+        """Whether create declines a queue of a size that no virtqueue has, such as 0 or 3.
 
-        Raises Crash, Hang; WorkerError while there is a queue.
+        For use while there is no queue. A ring placed where none can be is no refusal. Raises Crash, Hang.
         """
+        if self._ask_for(_Impossible(queue_size)):
+            self.destroy()
+            return False
+        return any(one.code == FindingCode.CREATE_FAILED and one.failed for one in self.findings())
+
+    def _ask_for(self, config: ConfigLike) -> bool:
+        """Have the driver create a queue; false when there is none afterwards."""
         if self._process is None:
             self._start()
-        ours = self._shared.header.config
-        ours.features, ours.queue_size, ours.queue_index = 0, queue_size, 0
-        ours.layout, ours.has_callback = _LAYOUTS["legacy"], 1
-        if self._command(b"C", self.timeout) == b"e":
-            if not any(finding.failed for finding in self.findings()):
-                raise WorkerError(self.message)
-            return True
-        self.destroy()
-        return False
+        self._describe(config)
+        return self._command(b"C", self.timeout) != b"e"
 
     def run(self, ops: bytes, timeout: float | None = None) -> bytes:
         """Run packed operations and return their packed results.
@@ -283,11 +291,6 @@ class Worker:
         return self.arena_view(
             self._shared.header.used_address, 6 + 8 * self._shared.header.config.queue_size
         )
-
-    def ring_addresses(self) -> tuple[int, int, int]:
-        """Return the guest-physical addresses of the three parts."""
-        header = self._shared.header
-        return header.desc_address, header.avail_address, header.used_address
 
     def arena_view(self, address: int, length: int) -> memoryview:
         """Show ``length`` bytes from a guest-physical address on. Raises ValueError outside the arena."""

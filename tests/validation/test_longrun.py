@@ -18,8 +18,9 @@ EVENT_IDX = 1 << 29
 
 def _run(process: Any, size: int = 4, wanted: int = 2_000) -> LongRun:
     pair = Pair.of(process)
-    pair.probe()
-    return LongRun(pair, QueueConfig(size, EVENT_IDX, profile="virtio-1.x"), wanted)
+    config = QueueConfig(size, EVENT_IDX, profile="virtio-1.x")
+    pair.probe(config)
+    return LongRun(pair, config, wanted)
 
 
 @pytest.mark.parametrize("size", [1, 256])

@@ -297,3 +297,13 @@ def test_a_legacy_ring_lies_where_a_page_number_leads(features: int, answer: boo
         assert worker.create(QueueConfig(16, features, layout="legacy", profile="virtio-1.x")) is answer
         failed = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
         assert failed == (set() if answer else {FindingCode.RING_PARTS})
+
+
+def test_only_create_can_refuse_a_size(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that sets up a queue of 3 has not refused it, whether or not its ring can be used."""
+    with Worker(tiny) as worker:  # its three blocks are no legacy ring
+        assert not worker.refuses(3)
+        assert worker.create(_config(16, 0))
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "create-fails")
+    with Worker(tiny) as worker:
+        assert worker.refuses(3)
