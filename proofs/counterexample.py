@@ -10,7 +10,6 @@ from typing import Any
 
 import z3
 
-from ..model.state import State
 from .theorem import Query
 
 _LARGEST_SHOWN = 64
@@ -58,9 +57,9 @@ def _change(name: str, old: Any, new: Any) -> list[str]:
     return [] if old == new else [f"{name} {old} -> {new}"]
 
 
-def _state(model: z3.ModelRef, state: State, size: int) -> dict[str, Any]:
+def _state(model: z3.ModelRef, state: Any, size: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for field in fields(State):
+    for field in fields(state):
         part = getattr(state, field.name)
         if not callable(part):
             result[field.name] = _value(model, part)

@@ -11,7 +11,7 @@ from typing import Any
 from ..model.ring import Ring
 from . import counterexample
 from .hints import HINTS
-from .mutants.ring import MUTANTS
+from .mutants.registry import MUTANTS
 from .solver import Answer, refute, satisfy
 from .theorem import Obligation, Query, Stage, Verdict, every_size, one_size
 from .theorems import THEOREMS
@@ -78,18 +78,19 @@ class TaskResult:
 
 def discharge(task: Task) -> TaskResult:
     """Try every obligation of the task; deterministic, and free of side effects but for caches."""
-    obligations = [entry for entry in THEOREMS[task.theorem].obligations if entry.group == task.group]
+    theorem = THEOREMS[task.theorem]
+    obligations = [entry for entry in theorem.obligations if entry.group == task.group]
     if task.mutant is None:
-        return examine(task, obligations)
-    return _examine_mutant(task, obligations, MUTANTS[task.mutant].ring)
+        return examine(task, obligations, theorem.subject)
+    return _examine_mutant(task, obligations, MUTANTS[task.mutant].model, theorem.subject)
 
 
-def examine(task: Task, obligations: list[Obligation], ring: type[Ring] = Ring) -> TaskResult:
-    """Try obligations of one group on the ring, and their hypotheses on a small one."""
+def examine(task: Task, obligations: list[Obligation], model: type = Ring) -> TaskResult:
+    """Try obligations of one group on the model, and their hypotheses on a small one."""
     results = tuple(
-        _verdict(obligation, ring, task.budget, patience=task.budget) for obligation in obligations
+        _verdict(obligation, model, task.budget, patience=task.budget) for obligation in obligations
     )
-    vacuous, spent = _is_vacuous(obligations, ring) if task.witness else (None, Answer("", 0.0, 0))
+    vacuous, spent = _is_vacuous(obligations, model) if task.witness else (None, Answer("", 0.0, 0))
     return TaskResult(
         task,
         results,
@@ -99,12 +100,12 @@ def examine(task: Task, obligations: list[Obligation], ring: type[Ring] = Ring) 
     )
 
 
-def _examine_mutant(task: Task, obligations: list[Obligation], ring: type[Ring]) -> TaskResult:
+def _examine_mutant(task: Task, obligations: list[Obligation], model: type, subject: type) -> TaskResult:
     results: list[ObligationResult] = []
     for obligation in obligations:
-        if not _changed(obligation, ring):
+        if not _changed(obligation, model, subject):
             continue
-        results.append(_verdict(obligation, ring, task.budget, patience=PATIENCE))
+        results.append(_verdict(obligation, model, task.budget, patience=PATIENCE))
         if results[-1].verdict == "refuted":
             break
     return TaskResult(
@@ -116,25 +117,28 @@ def _examine_mutant(task: Task, obligations: list[Obligation], ring: type[Ring])
     )
 
 
-_stages: dict[tuple[int | None, type[Ring]], Stage] = {}
+_stages: dict[tuple[int | None, type], Stage] = {}
 
 
-def _stage(ring: type[Ring], queue_size: int | None = None) -> Stage:
-    """Return the stage for a ring at one size or, without one, at all; each is built once in a process."""
-    key = (queue_size, ring)
+def _stage(model: type, queue_size: int | None = None) -> Stage:
+    """Return the stage for a model, each built once in a process; a ring's is at one size, or else at all."""
+    key = (queue_size, model)
     if key not in _stages:
-        _stages[key] = every_size(ring) if queue_size is None else one_size(queue_size, ring)
+        if not issubclass(model, Ring):
+            _stages[key] = Stage(model())
+        else:
+            _stages[key] = every_size(model) if queue_size is None else one_size(queue_size, model)
     return _stages[key]
 
 
 @functools.cache
-def _shipped_query(obligation: Obligation) -> Query:
-    return obligation.build(_stage(Ring))
+def _shipped_query(obligation: Obligation, subject: type) -> Query:
+    return obligation.build(_stage(subject))
 
 
-def _changed(obligation: Obligation, ring: type[Ring]) -> bool:
+def _changed(obligation: Obligation, model: type, subject: type) -> bool:
     """Z3 keeps one copy of equal terms, so equal queries have identical parts."""
-    shipped, mutated = _shipped_query(obligation), obligation.build(_stage(ring))
+    shipped, mutated = _shipped_query(obligation, subject), obligation.build(_stage(model))
     return not (
         shipped.goal.eq(mutated.goal)
         and shipped.hypotheses.keys() == mutated.hypotheses.keys()
@@ -142,9 +146,9 @@ def _changed(obligation: Obligation, ring: type[Ring]) -> bool:
     )
 
 
-def _verdict(obligation: Obligation, ring: type[Ring], budget: int, patience: int) -> ObligationResult:
+def _verdict(obligation: Obligation, model: type, budget: int, patience: int) -> ObligationResult:
     """Prove or refute one obligation: from the hinted hypotheses, from all, on small rings, and insisting."""
-    query = obligation.build(_stage(ring))
+    query = obligation.build(_stage(model))
     answer = _from_hint(obligation, query, min(HINTED, budget))
     result = ObligationResult(obligation.label, "unknown", answer.seconds, answer.rlimit)
     if answer.result != "unsat":
@@ -157,7 +161,7 @@ def _verdict(obligation: Obligation, ring: type[Ring], budget: int, patience: in
             return result
         return replace(result, verdict="refuted", counterexample=counterexample.read(query, answer.model))
     for queue_size in SMALL_SIZES:
-        small = obligation.build(_stage(ring, queue_size))
+        small = obligation.build(_stage(model, queue_size))
         answer = refute(small, budget)
         result = replace(_spent(result, answer), reason=result.reason)
         if answer.model is not None:
@@ -192,7 +196,7 @@ def _spent(result: ObligationResult, answer: Answer) -> ObligationResult:
 _witnessed: dict[tuple[int, ...], tuple[Query, Answer]] = {}
 
 
-def _is_vacuous(obligations: list[Obligation], ring: type[Ring]) -> tuple[bool, Answer]:
+def _is_vacuous(obligations: list[Obligation], model: type) -> tuple[bool, Answer]:
     """Tell whether some obligation's hypotheses could not be shown to hold together on a small ring.
 
     Obligations about one transition share hypotheses, which are looked at once: only then do they
@@ -201,7 +205,7 @@ def _is_vacuous(obligations: list[Obligation], ring: type[Ring]) -> tuple[bool, 
     seconds, rlimit, vacuous = 0.0, 0, False
     looked_at: set[tuple[int, ...]] = set()
     for obligation in obligations:
-        stage = _stage(ring, WITNESS_SIZE) if obligation.every_size else _stage(ring)
+        stage = _stage(model, WITNESS_SIZE) if obligation.every_size else _stage(model)
         query = obligation.build(stage)
         key = tuple(hypothesis.get_id() for hypothesis in query.hypotheses.values())
         if key not in _witnessed:

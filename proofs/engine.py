@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from . import pool
 from .discharge import BUDGET, ObligationResult, Task, TaskResult, discharge
-from .mutants.ring import MUTANTS
+from .mutants.registry import MUTANTS
 from .report import ProofReport, TheoremResult
 from .solver import NAME, SolverMismatch, require_pinned
 from .theorem import Theorem, Verdict
@@ -70,6 +70,7 @@ def prove(
         Task(theorem.name, group, mutant, witness=False, budget=budget)
         for mutant in tried
         for theorem in theorems
+        if _is_tried(mutant, theorem)
         for group in theorem.groups
     ]
     started = time.perf_counter()
@@ -105,7 +106,10 @@ class _Run:
         self._mutants = mutants
         self._on_result, self._on_mutant = on_result, on_mutant
         self._outcomes: dict[tuple[str | None, str], dict[str, TaskResult | pool.Failure]] = {
-            (mutant, theorem.name): {} for mutant in (None, *self._mutants) for theorem in theorems
+            (mutant, theorem.name): {}
+            for mutant in (None, *self._mutants)
+            for theorem in theorems
+            if mutant is None or _is_tried(mutant, theorem)
         }
 
     def take(self, task: Task, outcome: TaskResult | pool.Failure) -> None:
@@ -115,7 +119,7 @@ class _Run:
         if task.mutant is None:
             if self._on_result and self._complete(None, theorem):
                 self._on_result(self._result(theorem))
-        elif self._on_mutant and all(self._complete(task.mutant, each) for each in self._theorems):
+        elif self._on_mutant and all(self._complete(task.mutant, each) for each in self._tried(task.mutant)):
             self._on_mutant(task.mutant, self._broken(task.mutant))
 
     def report(self, seconds: float, interrupted: bool) -> ProofReport:
@@ -124,7 +128,7 @@ class _Run:
         undecided = {
             mutant: names
             for mutant in self._mutants
-            if (names := tuple(each.name for each in self._theorems if self._fate(mutant, each) == "unknown"))
+            if (names := tuple(each.name for each in self._tried(mutant) if self._undecided(mutant, each)))
         }
         results = tuple(self._result(theorem, kills) for theorem in self._theorems)
         return ProofReport(
@@ -147,7 +151,7 @@ class _Run:
 
     def _survives(self, mutant: str) -> bool:
         """Tell whether a mutant that should break one of the theorems at hand breaks none of them."""
-        due = [each for each in self._theorems if each.name in MUTANTS[mutant].kills]
+        due = [each for each in self._tried(mutant) if each.name in MUTANTS[mutant].kills]
         fates = [self._fate(mutant, each) for each in due]
         return bool(due) and all(fate == "proved" for fate in fates)
 
@@ -193,8 +197,19 @@ class _Run:
         tried = all(result.verdict == "proved" for outcome in done for result in outcome.obligations)
         return "proved" if tried and len(done) == len(theorem.groups) else "unknown"
 
+    def _undecided(self, mutant: str, theorem: Theorem) -> bool:
+        return self._fate(mutant, theorem) == "unknown"
+
     def _broken(self, mutant: str) -> tuple[str, ...]:
-        return tuple(each.name for each in self._theorems if self._fate(mutant, each) == "refuted")
+        return tuple(each.name for each in self._tried(mutant) if self._fate(mutant, each) == "refuted")
+
+    def _tried(self, mutant: str) -> list[Theorem]:
+        return [theorem for theorem in self._theorems if _is_tried(mutant, theorem)]
+
+
+def _is_tried(mutant: str, theorem: Theorem) -> bool:
+    """A mutant is tried on the theorems of its subject; a finding is broken without it."""
+    return theorem.expected == "proved" and MUTANTS[mutant].concerns(theorem.subject)
 
 
 def judge(details: Sequence[ObligationResult], vacuous: bool | None) -> tuple[Verdict, str]:

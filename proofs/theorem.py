@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import z3
 
@@ -26,16 +26,26 @@ class Query:
 
     hypotheses: dict[str, z3.BoolRef]
     goal: z3.BoolRef
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, Any] = field(default_factory=dict)
     values: dict[str, z3.ExprRef] = field(default_factory=dict)
 
 
 class Stage:
-    """One ring, shipped or mutated, at one size or all: what obligations are built from."""
+    """One model, shipped or mutated: what obligations are built from.
 
-    def __init__(self, ring: Ring) -> None:
-        self.ring = ring
+    The model is a ring, at one size or all, or whatever else a theorem's ``subject`` is.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
         self._steps: dict[str, tuple[Step, dict[str, z3.BoolRef]]] = {}
+
+    @property
+    def ring(self) -> Ring:
+        """The model of a theorem whose subject is the ring."""
+        if not isinstance(self.model, Ring):
+            raise TypeError(f"{type(self.model).__name__} is no ring")
+        return self.model
 
     @cached_property
     def initial(self) -> State:
@@ -71,7 +81,9 @@ class Theorem:
 
     ``clause`` is a VIRTIO 1.3 section, with the letter of the requirement (``2.7.10.1f``) or, where the
     text has no keyword, ``n`` and a number (``2.7.13/n1``), or it is a function of Linux 3.11.
-    ``broken_by`` names the mutants that break this theorem and no other.
+    ``broken_by`` names the mutants that break this theorem and no other. ``subject`` is the class of
+    the model it speaks of; a mutant is tried on the theorems of its own subject. A theorem ``expected`` to
+    be refuted is a finding about a driver that shipped.
     """
 
     name: str
@@ -82,6 +94,7 @@ class Theorem:
     broken_by: tuple[str, ...]
     owns: tuple[str, ...] = ()
     expected: Verdict = "proved"
+    subject: type = Ring
 
     @property
     def invariants(self) -> tuple[str, ...]:

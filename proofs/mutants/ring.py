@@ -4,7 +4,7 @@ The ids are those of the catalog. ``kills`` says which theorems a mutant breaks,
 mutant that breaks one theorem alone shows that this theorem is needed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import z3
@@ -12,6 +12,7 @@ import z3
 from ...model.ring import Ring, Step, store
 from ...model.size import u16
 from ...model.state import Flag, Map, Number, State
+from .mutation import Mutation, breaks
 
 
 class _A1(Ring):
@@ -174,46 +175,34 @@ class _X10(Ring):
         )
 
 
-@dataclass(frozen=True)
-class RingMutant:
-    """A mutated ring, and the names of the theorems it breaks."""
-
-    ring: type[Ring]
-    kills: frozenset[str]
-
-
-def _breaks(ring: type[Ring], *kills: str) -> RingMutant:
-    return RingMutant(ring, frozenset(kills))
-
-
-MUTANTS: dict[str, RingMutant] = {
-    "A1": _breaks(_A1, "no-leak-no-double-allocation", "num-free-exact", "chain-well-formed"),
-    "A2": _breaks(_A2, "free-list-sound", "num-free-exact"),
-    "A5": _breaks(_A5, "num-free-exact", "accelerated-round"),
-    "A6": _breaks(_A6, "free-list-sound"),
-    "A7": _breaks(_A7, "device-reads-outstanding", "bad-ring-never", "token-returned-once"),
-    "A13": _breaks(_A13, "chain-well-formed"),
-    "B1": _breaks(_B1, "indices-faithful", "accelerated-round"),
-    "B3": _breaks(_B3, "indices-faithful"),
-    "B5": _breaks(_B5, "indices-faithful"),
-    "B6": _breaks(_B6, "indices-faithful", "accelerated-round"),
-    "B10": _breaks(_B10, "avail-slot-not-overwritten"),
-    "B11": _breaks(_B11, "forced-kick-sufficient"),
-    "B13": _breaks(
+MUTANTS: dict[str, Mutation] = {
+    "A1": breaks(_A1, "no-leak-no-double-allocation", "num-free-exact", "chain-well-formed"),
+    "A2": breaks(_A2, "free-list-sound", "num-free-exact"),
+    "A5": breaks(_A5, "num-free-exact", "accelerated-round"),
+    "A6": breaks(_A6, "free-list-sound"),
+    "A7": breaks(_A7, "device-reads-outstanding", "bad-ring-never", "token-returned-once"),
+    "A13": breaks(_A13, "chain-well-formed"),
+    "B1": breaks(_B1, "indices-faithful", "accelerated-round"),
+    "B3": breaks(_B3, "indices-faithful"),
+    "B5": breaks(_B5, "indices-faithful"),
+    "B6": breaks(_B6, "indices-faithful", "accelerated-round"),
+    "B10": breaks(_B10, "avail-slot-not-overwritten"),
+    "B11": breaks(_B11, "forced-kick-sufficient"),
+    "B13": breaks(
         _B13, "device-reads-outstanding", "bad-ring-never", "token-returned-once", "indices-faithful"
     ),
-    "D1": _breaks(_D1, "need-event-exact"),
-    "D3": _breaks(_D3, "callbacks-rearmed"),
-    "D14": _breaks(_D14, "full-ring-notifies"),
-    "X1": _breaks(_X1, "forced-kick-sufficient", "accelerated-round"),
-    "X2": _breaks(_X2, "token-returned-once"),
-    "X3": _breaks(_X3, "num-free-exact"),
-    "X4": _breaks(_X4, "no-leak-no-double-allocation"),
-    "X5": _breaks(_X5, "used-slot-not-overwritten"),
-    "X6": _breaks(_X6, "device-reads-outstanding"),
-    "X7": _breaks(_X7, "bad-ring-never"),
-    "X8": _breaks(_X8, "slot-injective"),
-    "X9": _breaks(_X9, "kick-follows-feature"),
-    "X10": _breaks(_X10, "accelerated-round"),
+    "D1": breaks(_D1, "need-event-exact"),
+    "D3": breaks(_D3, "callbacks-rearmed"),
+    "D14": breaks(_D14, "full-ring-notifies"),
+    "X1": breaks(_X1, "forced-kick-sufficient", "accelerated-round"),
+    "X2": breaks(_X2, "token-returned-once"),
+    "X3": breaks(_X3, "num-free-exact"),
+    "X4": breaks(_X4, "no-leak-no-double-allocation"),
+    "X5": breaks(_X5, "used-slot-not-overwritten"),
+    "X6": breaks(_X6, "device-reads-outstanding"),
+    "X7": breaks(_X7, "bad-ring-never"),
+    "X8": breaks(_X8, "slot-injective"),
+    "X9": breaks(_X9, "kick-follows-feature"),
+    "X10": breaks(_X10, "accelerated-round"),
 }
 """Every mutant of the catalog that the parametric model can express, by id."""

@@ -10,7 +10,7 @@ from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, un
 from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
 from ..proofs.mutants.catalog import CATALOG
-from ..proofs.mutants.ring import MUTANTS
+from ..proofs.mutants.registry import MUTANTS
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
 
