@@ -100,14 +100,6 @@ struct rp_env {
     void (*completed)(void *context, void *token, uint32_t length);
 };
 
-/* A whole frame, for drivers that take packets rather than segments. */
-struct rp_frame {
-    const struct rp_segment *segments;
-    uint32_t count;
-    uint32_t reserved;
-    void    *token;
-};
-
 /* What the driver offers. `create`, `destroy`, `add`, `kick` and (unless it pushes) `get_buf` are needed. */
 struct rp_driver {
     uint32_t    abi_version; /* RP_ABI_VERSION the driver was compiled against */
@@ -145,14 +137,10 @@ struct rp_driver {
     uint32_t (*num_free)(void *queue);
     /* 1 with the token of a chain the device never completed, 0 when none is left. Only after reset. */
     int (*detach_unused)(void *queue, void **token);
-
-    /* Transmits a frame, header and all: RP_OK when it was taken. */
-    int (*transmit)(void *queue, const struct rp_frame *frame);
-    /* 1 when the driver has stopped taking frames, 0 when it takes them. */
-    int (*stopped)(void *queue);
 };
 
-/* The one symbol a library exports. Never null. */
+/* The symbol a library exports. Never null. Whole network drivers have an interface of their own, which a
+ * library can offer beside this one: ringproof_net_driver.h. */
 const struct rp_driver *rp_driver_entry(void);
 
 #ifdef __cplusplus
