@@ -29,7 +29,7 @@ _ALL = (
     Mutant(
         "E10",
         "the room test forgets the header's descriptor",
-        "start_xmit stops the queue below min(18, queue size) free descriptors instead of min(19, queue size)",
+        "start_xmit stops the queue below min(18, queue size) free descriptors instead of min(19, ...)",
         "OSv before 7f3fc780 (2014)",
     ),
     Mutant(
