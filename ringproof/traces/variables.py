@@ -64,6 +64,24 @@ def result_fields(result: Result | None, *, detailed: bool = False) -> dict[str,
     return {name: getattr(result, name) for name in (DETAILED_RESULT_FIELDS if detailed else RESULT_FIELDS)}
 
 
+def register_log(config: QueueConfig, result: Result | None) -> list[dict[str, Any]]:
+    """The register accesses of an operation: each notification is one 16-bit write of the queue's index.
+
+    ``times`` is how often the access was made; only rounds make it more than once.
+    """
+    if result is None or not result.notifies:
+        return []
+    return [
+        {
+            "access": "write",
+            "register": "queue_notify",
+            "width": 2,
+            "value": config.queue_index,
+            "times": result.notifies,
+        }
+    ]
+
+
 def variables(runner: ReferenceRunner) -> dict[str, Any]:
     """The state of a queue and its device: ring memory, the driver's fields, the device's.
 
@@ -100,14 +118,17 @@ def variables(runner: ReferenceRunner) -> dict[str, Any]:
 
 def initial_state(runner: ReferenceRunner, extra: Mapping[str, Any] | None = None) -> TraceState:
     """State 0 of a trace: the queue as it was created."""
-    return TraceState("init", "create", {}, {"result": {}, **(extra or {}), **variables(runner)})
+    return TraceState(
+        "init", "create", {}, {"result": {}, "registers": [], **(extra or {}), **variables(runner)}
+    )
 
 
 def state_after(
     op: Op, runner: ReferenceRunner, result: Result | None, extra: Mapping[str, Any] | None = None
 ) -> TraceState:
     """The state after ``op``; ``result`` is None if it did not end. ``extra`` are further variables."""
-    values = {"result": result_fields(result), **(extra or {}), **variables(runner)}
+    told = {"result": result_fields(result), "registers": register_log(runner.config, result)}
+    values = {**told, **(extra or {}), **variables(runner)}
     return TraceState(lane(op), action_name(op), arguments(op), values)
 
 

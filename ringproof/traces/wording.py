@@ -11,7 +11,7 @@ from .document import TraceDocument, TraceState
 _FLAG_NAMES = ((1, "NEXT"), (2, "WRITE"), (4, "INDIRECT"))
 _STATUS = {-28: "ENOSPC", -22: "EINVAL", -12: "ENOMEM", -5: "EBROKEN", -1000: "not supported"}
 _NOT_GIVEN = {"status": STATUS_UNSUPPORTED, "num_free": NUM_FREE_UNKNOWN}
-_NOT_STATE = frozenset(("result", "expected", "observed"))
+_NOT_STATE = frozenset(("result", "expected", "observed", "registers"))
 
 LOOKED_AT: dict[str, tuple[str, ...]] = {
     "bad-ring-never": ("broken",),
@@ -101,10 +101,22 @@ def outcome(state: TraceState) -> str:
     if state.action == "complete" and result.get("length"):
         words.append("interrupt due")
     if notifies:
-        words.append("device notified" if notifies == 1 else f"device notified {notifies:,} times")
+        written = "".join(f" ({_access(entry)})" for entry in _records(state, "registers"))
+        words.append(f"device notified{'' if notifies == 1 else f' {notifies:,} times'}{written}")
     elif state.action == "kick" or status == -28:
         words.append("device not notified")
     return ", ".join(words)
+
+
+def _records(state: TraceState, name: str) -> list[Mapping[str, Any]]:
+    entries = state.values.get(name)
+    return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+
+
+def _access(entry: Mapping[str, Any]) -> str:
+    """One register access in words, as "queue_notify := 0"."""
+    sign = ":=" if entry.get("access") == "write" else "="
+    return f"{entry.get('register')} {sign} {entry.get('value')}"
 
 
 def differences(state: TraceState) -> list[str]:

@@ -97,7 +97,7 @@ def test_long_runs_are_cut_in_the_middle() -> None:
     """A run of many steps shows where it begins and where it ends, and says how many lie between."""
     document = record(QueueConfig(2), [Op(Code.KICK)] * 500, property="x", violated="y", driver="d")
     assert "463 steps, shown with --all" in shown(document)
-    assert "500  kick -> device notified\n" in shown(document)
+    assert "500  kick -> device notified" in shown(document)
     assert "steps, shown" not in shown(document, all=True)
 
 
