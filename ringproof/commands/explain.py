@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from ..building import c_sources
 from ..errors import unknown_name
-from ..proofs.mutants.catalog import CATALOG
+from ..proofs.mutants.registry import DESCRIBED, MUTANTS
 from ..proofs.theorems import THEOREMS
 from ..validation.verdicts import VERDICTS
 
@@ -18,13 +18,21 @@ def _theorem(name: str) -> list[str]:
     lines += [
         f"  clause     {escape(theorem.clause)}",
         f"  proof      {len(theorem.obligations)} obligations; ringproof prove {name}",
-        f"  broken by  {', '.join(theorem.broken_by)}; then no other theorem is: prove {name} --kill",
     ]
+    if theorem.expected == "refuted":
+        lines.append(f"  a finding: refuted, as announced; ringproof trace {name} shows a run")
+    elif theorem.broken_by:
+        lines.append(
+            f"  broken by  {', '.join(theorem.broken_by)}; then no other theorem is: prove {name} --kill"
+        )
+    else:
+        breakers = ", ".join(mutant for mutant, seeded in MUTANTS.items() if name in seeded.kills)
+        lines.append(f"  broken by  {breakers}, with others: prove {name} --kill")
     return lines
 
 
 def _mutant(name: str) -> list[str]:
-    mutant = CATALOG[name]
+    mutant = DESCRIBED[name]
     return [
         f"[bold]{escape(mutant.title)}[/]   [dim]mutant {name}[/]",
         f"  the defect  {escape(mutant.change)}",
@@ -48,7 +56,7 @@ def _overview() -> list[str]:
     lines = ["[bold]theorems[/]"]
     lines += [f"  {name:28} {escape(theorem.title)}" for name, theorem in THEOREMS.items()]
     lines += ["", "[bold]mutants[/]"]
-    lines += [f"  {name:28} {escape(mutant.title)}" for name, mutant in CATALOG.items()]
+    lines += [f"  {name:28} {escape(mutant.title)}" for name, mutant in DESCRIBED.items()]
     lines += ["", "[bold]checks of validate[/]"]
     lines += [f"  {check.name:28} {escape(check.clause)}" for check in VERDICTS.values()]
     return [*lines, "", f"[bold]the driver ABI[/]  {escape(str(c_sources() / 'ringproof_driver.h'))}"]
@@ -57,7 +65,7 @@ def _overview() -> list[str]:
 def _in_words(name: str) -> list[str]:
     if name in THEOREMS:
         return _theorem(name)
-    if name.upper() in CATALOG:
+    if name.upper() in DESCRIBED:
         return _mutant(name.upper())
     checks = [check.name for check in VERDICTS.values()]
     if name in checks:
@@ -67,7 +75,7 @@ def _in_words(name: str) -> list[str]:
         return [line for check in by_clause for line in (*_check(check), "")][:-1]
     if name == "abi":
         return [escape(str(c_sources() / "ringproof_driver.h"))]
-    raise unknown_name("theorem, mutant, check or clause", name, [*THEOREMS, *CATALOG, *checks])
+    raise unknown_name("theorem, mutant, check or clause", name, [*THEOREMS, *DESCRIBED, *checks])
 
 
 @click.command()

@@ -9,8 +9,7 @@ from rich.markup import escape
 from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, unknown_name
 from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
-from ..proofs.mutants.catalog import CATALOG
-from ..proofs.mutants.registry import MUTANTS
+from ..proofs.mutants.registry import MUTANTS, described
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
 
@@ -22,10 +21,13 @@ def theorem_line(result: TheoremResult) -> str:
     colour = _COLOUR[result.verdict]
     cost = f"{result.obligations:3d} {result.seconds:6.2f} s {result.rlimit / 1e6:5.2f} M"
     lines = [f"[{colour}]{result.verdict:8}[/][dim]{cost}[/]  {escape(result.title)}"]
-    if not result.as_expected:
-        lines.append(f"         [bold red]{result.name}: expected {result.expected}[/]")
     if result.reason:
         lines.append(f"         [yellow]{escape(result.reason)}[/]")
+    if is_finding(result):
+        lines.append(f"         [dim]a finding about a driver that shipped: ringproof trace {result.name}[/]")
+        return "\n".join(lines)
+    if not result.as_expected:
+        lines.append(f"         [bold red]{result.name}: expected {result.expected}[/]")
     for broken in (entry for entry in result.details if entry.verdict == "refuted"):
         lines.append(f"         [red]{escape(broken.label)}[/]")
     if result.counterexample is not None:
@@ -33,10 +35,15 @@ def theorem_line(result: TheoremResult) -> str:
     return "\n".join(lines)
 
 
+def is_finding(result: TheoremResult) -> bool:
+    """Tell whether a theorem was announced to be refuted, and is."""
+    return result.expected == "refuted" and result.as_expected
+
+
 def mutant_line(mutant: str, broken: tuple[str, ...]) -> str:
     """One mutant and the theorems that kill it, as rich markup."""
     verdict = f"killed by {', '.join(broken)}" if broken else "[bold red]survives[/]"
-    return f"[bold]{mutant:4}[/] {escape(CATALOG[mutant].title)}\n     [dim]{verdict}[/]"
+    return f"[bold]{mutant:4}[/] {escape(described(mutant).title)}\n     [dim]{verdict}[/]"
 
 
 def exit_code(report: ProofReport) -> int:
@@ -52,10 +59,14 @@ def exit_code(report: ProofReport) -> int:
 def summary(report: ProofReport) -> str:
     """The last line: how many theorems held, how many mutants died, how long it took, and by which solver."""
     proved = sum(result.verdict == "proved" for result in report.theorems)
+    findings = sum(result.expected == "refuted" for result in report.theorems)
+    confirmed = sum(is_finding(result) for result in report.theorems)
     obligations = sum(result.obligations for result in report.theorems)
-    text = (
-        f"{proved} of {len(report.theorems)} theorems proved for every queue size: {obligations} obligations"
-    )
+    claimed = len(report.theorems) - findings
+    text = f"{proved} of {claimed} theorems proved for every queue size"
+    if findings:
+        text += f", {confirmed} of {findings} findings refuted as announced"
+    text += f": {obligations} obligations"
     if report.kills:
         killed = sum(bool(broken) for broken in report.kills.values())
         text += f"; {killed} of {len(report.kills)} mutants killed"
