@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "arena.h"
+#include "process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +15,13 @@
 
 bool rp_arena_map(struct rp_arena *arena, int file, uint64_t file_offset, struct rp_log *log)
 {
-    uint8_t *reserved = mmap(NULL, RP_ARENA_BYTES + 2 * PAGE, PROT_NONE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
     memset(arena, 0, sizeof(*arena));
-    if (reserved == MAP_FAILED)
-        return false;
-    arena->memory = mmap(reserved + PAGE, RP_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                         file, (off_t)file_offset);
+    arena->memory = rp_process_map_guarded(file, file_offset, RP_ARENA_BYTES);
     arena->owners = calloc(RP_ARENA_BYTES / GRANULE, sizeof(arena->owners[0]));
     arena->file = file;
     arena->file_offset = file_offset;
     arena->log = log;
-    return arena->memory != MAP_FAILED && arena->owners != NULL;
+    return arena->memory != NULL && arena->owners != NULL;
 }
 
 void rp_arena_reset(struct rp_arena *arena)

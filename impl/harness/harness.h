@@ -6,6 +6,7 @@
 #include "arena.h"
 #include "device.h"
 #include "private.h"
+#include "process.h"
 #include "protocol.h"
 #include "ringproof_driver.h"
 
@@ -17,6 +18,7 @@ struct rp_pushed {
 };
 
 struct rp_harness {
+    struct rp_process  process;
     struct rp_shared  *shared;
     struct rp_log      log;
     struct rp_arena    arena;

@@ -8,57 +8,9 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#define OUTPUT_LIMIT (UINT64_C(1) << 20) /* bytes a driver may write to any file, its output among them */
-
-static struct rp_shared *fault_record;
-
-/* Notes where, then lets the signal do what it always did. */
-static void note_fault(int number, siginfo_t *info, void *context)
-{
-    (void)context;
-    fault_record->fault_address = (uint64_t)(uintptr_t)info->si_addr;
-    (void)signal(number, SIG_DFL);
-    (void)raise(number);
-}
-
-static void limit(__rlimit_resource_t resource, uint64_t most)
-{
-    struct rlimit value = {most, most};
-
-    (void)setrlimit(resource, &value);
-}
-
-static void restrict_process(uint64_t memory_limit)
-{
-    static uint8_t stack[32768]; /* the driver's own may be what overflowed */
-    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
-    struct sigaction action;
-
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, OUTPUT_LIMIT);
-    if (memory_limit != 0)
-        limit(RLIMIT_AS, memory_limit);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    memset(&action, 0, sizeof(action));
-    action.sa_sigaction = note_fault;
-    action.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER);
-    (void)sigaltstack(&alternate, NULL);
-    (void)sigaction(SIGSEGV, &action, NULL);
-    (void)sigaction(SIGBUS, &action, NULL);
-}
 
 static void forget_queue(struct rp_harness *harness)
 {
@@ -68,8 +20,7 @@ static void forget_queue(struct rp_harness *harness)
 
 static enum rp_answer refuse(struct rp_harness *harness, const char *why)
 {
-    (void)snprintf(harness->shared->message, sizeof(harness->shared->message), "%s", why);
-    return RP_ANSWER_ERROR;
+    return rp_process_refuse(&harness->process, why);
 }
 
 /* A driver that neither takes interrupts nor enables them looks for itself, and may suppress them for good. */
@@ -173,88 +124,65 @@ static enum rp_answer destroy(struct rp_harness *harness)
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
 
-static bool send(int answers, enum rp_answer answer)
+static enum rp_answer handle(void *context, uint8_t command)
 {
-    uint8_t byte = (uint8_t)answer;
-    ssize_t written;
+    struct rp_harness *harness = context;
 
-    do
-        written = write(answers, &byte, 1);
-    while (written < 0 && errno == EINTR);
-    return written == 1;
-}
-
-static int serve(struct rp_harness *harness, int commands, int answers)
-{
-    for (;;) {
-        uint8_t command = RP_CMD_QUIT;
-        ssize_t got = read(commands, &command, 1);
-        enum rp_answer answer;
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got != 1 || command == RP_CMD_QUIT)
-            return 0;
-        harness->shared->command = command;
-        if (command == RP_CMD_CREATE)
-            answer = create(harness);
-        else if (command == RP_CMD_RUN)
-            answer = run(harness);
-        else if (command == RP_CMD_DESTROY)
-            answer = destroy(harness);
-        else
-            answer = refuse(harness, "no such command");
-        harness->shared->command = 0;
-        if (!send(answers, answer))
-            return 1;
+    switch (command) {
+    case RP_CMD_CREATE:
+        return create(harness);
+    case RP_CMD_RUN:
+        return run(harness);
+    case RP_CMD_DESTROY:
+        return destroy(harness);
+    default:
+        return refuse(harness, "no such command");
     }
 }
 
-static struct rp_shared *map_shared(int file)
+/* Header, operations and results; the arena is mapped apart, between its guards. */
+static struct rp_shared *map_shared(struct rp_process *process)
 {
-    struct stat status;
-    struct rp_shared *shared;
+    struct rp_shared *shared =
+        rp_process_map(process, sizeof(struct rp_shared), sizeof(struct rp_shared), RP_SHARED_MAGIC,
+                       RP_SHARED_VERSION);
 
-    if (fstat(file, &status) != 0 || status.st_size < (off_t)sizeof(struct rp_shared))
+    if (shared != NULL)
+        shared = rp_process_map(process, shared->arena_offset, shared->arena_offset, RP_SHARED_MAGIC,
+                                RP_SHARED_VERSION);
+    if (shared == NULL)
         return NULL;
-    shared = mmap(NULL, sizeof(struct rp_shared), PROT_READ, MAP_SHARED, file, 0);
-    if (shared == MAP_FAILED || shared->magic != RP_SHARED_MAGIC || shared->version != RP_SHARED_VERSION)
-        return NULL;
-    /* Header, operations and results; the arena is mapped apart, between its guards. */
-    shared = mmap(NULL, shared->arena_offset, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    return shared == MAP_FAILED ? NULL : shared;
+    process->command = &shared->command;
+    process->fault_address = &shared->fault_address;
+    process->message = shared->message;
+    process->message_size = sizeof(shared->message);
+    return shared;
 }
 
 int main(int count, char **arguments)
 {
     static struct rp_harness harness;
-    int file, commands, answers;
+    struct rp_process *process = &harness.process;
 
-    if (count != 6) {
-        (void)fputs("the worker is started by ringproof validate\n", stderr);
+    if (!rp_process_arguments(process, count, arguments))
         return 2;
-    }
-    file = atoi(arguments[2]);
-    commands = atoi(arguments[3]);
-    answers = atoi(arguments[4]);
-    harness.shared = map_shared(file);
+    harness.shared = map_shared(process);
     if (harness.shared == NULL)
         return 2;
-    fault_record = harness.shared;
     harness.log.found = harness.shared->found;
     harness.shared->command = RP_CMD_LOAD;
-    restrict_process(strtoull(arguments[5], NULL, 10));
-    if (!rp_arena_map(&harness.arena, file, harness.shared->arena_offset, &harness.log) ||
+    rp_process_restrict(process);
+    if (!rp_arena_map(&harness.arena, process->file, harness.shared->arena_offset, &harness.log) ||
         !rp_environment_init(&harness)) {
-        (void)send(answers, refuse(&harness, "the worker has no memory"));
+        (void)rp_process_answer(process, refuse(&harness, "the worker has no memory"));
         return 2;
     }
-    if (!rp_library_open(&harness, arguments[1])) {
-        (void)send(answers, RP_ANSWER_ERROR);
+    if (!rp_library_open(&harness, process->library)) {
+        (void)rp_process_answer(process, RP_ANSWER_ERROR);
         _exit(0);
     }
     harness.shared->command = 0;
-    if (!send(answers, RP_ANSWER_DONE))
+    if (!rp_process_answer(process, RP_ANSWER_DONE))
         return 1;
-    _exit(serve(&harness, commands, answers));
+    _exit(rp_process_serve(process, handle, &harness));
 }

@@ -121,7 +121,7 @@ def _members(group: int) -> list[str]:
     ("fault", "line"),
     [
         ("abi-version", "it was built for version 7 of the driver ABI; this is version 1"),
-        ("abi-size", "its struct rp_driver says it has 16 bytes; version 1 has 152"),
+        ("abi-size", "its struct rp_driver says it has 16 bytes; version 1 has 136"),
         ("no-table", "its rp_driver_entry returns null"),
         ("no-add", "its rp_driver lacks add"),
         ("crash-on-load", "the driver crashed (SIGABRT) in load"),

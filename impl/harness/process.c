@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define OUTPUT_LIMIT (UINT64_C(1) << 20) /* bytes a driver may write to any file, its output among them */
+
+static uint64_t *fault_record;
+
+/* Notes where, then lets the signal do what it always did. */
+static void note_fault(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    *fault_record = (uint64_t)(uintptr_t)info->si_addr;
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+static void limit(__rlimit_resource_t resource, uint64_t most)
+{
+    struct rlimit value = {most, most};
+
+    (void)setrlimit(resource, &value);
+}
+
+bool rp_process_arguments(struct rp_process *process, int count, char **arguments)
+{
+    if (count != 6) {
+        (void)fputs("the worker is started by ringproof validate\n", stderr);
+        return false;
+    }
+    memset(process, 0, sizeof(*process));
+    process->library = arguments[1];
+    process->file = atoi(arguments[2]);
+    process->commands = atoi(arguments[3]);
+    process->answers = atoi(arguments[4]);
+    process->memory_limit = strtoull(arguments[5], NULL, 10);
+    return true;
+}
+
+void *rp_process_map(const struct rp_process *process, size_t bytes, uint64_t least, uint32_t magic,
+                     uint32_t version)
+{
+    struct stat status;
+    uint32_t *begin;
+
+    if (fstat(process->file, &status) != 0 || (uint64_t)status.st_size < least || bytes > least)
+        return NULL;
+    begin = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, process->file, 0);
+    if (begin == MAP_FAILED || begin[0] != magic || begin[1] != version)
+        return NULL;
+    return begin;
+}
+
+uint8_t *rp_process_map_guarded(int file, uint64_t offset, uint64_t bytes)
+{
+    uint8_t *reserved = mmap(NULL, bytes + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                             -1, 0);
+    uint8_t *memory;
+
+    if (reserved == MAP_FAILED)
+        return NULL;
+    memory = mmap(reserved + PAGE, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, (off_t)offset);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void rp_process_restrict(const struct rp_process *process)
+{
+    static uint8_t stack[32768]; /* the driver's own may be what overflowed */
+    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+    struct sigaction action;
+
+    fault_record = process->fault_address;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, OUTPUT_LIMIT);
+    if (process->memory_limit != 0)
+        limit(RLIMIT_AS, process->memory_limit);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = note_fault;
+    action.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER);
+    (void)sigaltstack(&alternate, NULL);
+    (void)sigaction(SIGSEGV, &action, NULL);
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
+enum rp_answer rp_process_refuse(const struct rp_process *process, const char *why)
+{
+    (void)snprintf(process->message, process->message_size, "%s", why);
+    return RP_ANSWER_ERROR;
+}
+
+bool rp_process_answer(const struct rp_process *process, enum rp_answer answer)
+{
+    uint8_t byte = (uint8_t)answer;
+    ssize_t written;
+
+    do
+        written = write(process->answers, &byte, 1);
+    while (written < 0 && errno == EINTR);
+    return written == 1;
+}
+
+int rp_process_serve(const struct rp_process *process, rp_command_handler handler, void *context)
+{
+    for (;;) {
+        uint8_t command = RP_CMD_QUIT;
+        ssize_t got = read(process->commands, &command, 1);
+        enum rp_answer answer;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got != 1 || command == RP_CMD_QUIT)
+            return 0;
+        *process->command = command;
+        answer = handler(context, command);
+        *process->command = 0;
+        if (!rp_process_answer(process, answer))
+            return 1;
+    }
+}
