@@ -1,0 +1,53 @@
+"""What a network stack does before a driver sees a frame: it refuses what the link cannot carry."""
+
+import struct
+
+from ..errors import BadInputError
+from ..impl.harness.frames import Frame, Gso
+
+LEAST_MTU, MOST_MTU, DEFAULT_MTU = 68, 65535, 1500
+"""Bytes of payload of an Ethernet frame; the limits are VIRTIO 1.3 section 5.1.4.1's."""
+ETHERNET_HEADER = 14
+_TAG = 4
+_TAG_TYPES = (0x8100, 0x88A8)
+
+
+def link_header(data: bytes) -> int:
+    """Bytes of the Ethernet header at the start of a frame, its VLAN tags included."""
+    size = ETHERNET_HEADER
+    while len(data) >= size + _TAG and struct.unpack_from(">H", data, size - 2)[0] in _TAG_TYPES:
+        size += _TAG
+    return size
+
+
+def segment_header(frame: Frame) -> int:
+    """Bytes that each segment of a GSO frame repeats: all before its TCP payload, or its IP payload."""
+    data, start = frame.data, frame.csum_start
+    if frame.gso is Gso.UDP:
+        return start
+    return start + (data[start + 12] >> 4) * 4 if len(data) > start + 12 else start
+
+
+def admit(frame: Frame, mtu: int, name: str) -> None:
+    """Let a frame pass, or say why no stack would send it. Raises BadInputError: one line, ``name`` first.
+
+    Without segmentation a frame has at most ``mtu`` bytes behind its Ethernet header and VLAN tags; with it,
+    that goes for the segments.
+    """
+    data = frame.data
+    if len(data) < ETHERNET_HEADER:
+        raise BadInputError(
+            f"{name}: {len(data)} bytes are fewer than an Ethernet header has ({ETHERNET_HEADER})"
+        )
+    most = mtu + link_header(data)
+    if frame.gso is Gso.NONE:
+        if len(data) > most:
+            raise BadInputError(
+                f"{name}: {len(data)} bytes without segmentation; with an MTU of {mtu} at most {most} pass"
+            )
+    elif frame.checksum and frame.gso is not Gso.UNKNOWN:
+        longest = min(len(data), segment_header(frame) + frame.gso_size)
+        if longest > most:
+            raise BadInputError(
+                f"{name}: segments of {longest} bytes; with an MTU of {mtu} at most {most} pass"
+            )
