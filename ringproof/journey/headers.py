@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dpkt  # type: ignore[import-untyped]
+import dpkt
 from dpkt import ethernet, ip, ip6, tcp, udp
 
 from ..impl.harness.frames import LONGEST

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import dpkt  # type: ignore[import-untyped]
+import dpkt
 from dpkt import pcap, pcapng
 
 from ..errors import BadInputError
