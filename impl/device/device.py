@@ -6,6 +6,7 @@ never trips over the driver's numbers.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -63,10 +64,12 @@ class Device:
         used: int,
         queue_size: int,
         features: int,
+        windows: Sequence[tuple[int, memoryview]] = (),
     ) -> None:
         """``memory`` begins at guest-physical ``memory_address``; the three parts are addresses in it.
 
-        Raises ValueError when a part is misaligned or outside the memory.
+        ``windows`` are further memory, each with the guest-physical address it begins at: tables of
+        descriptors may lie there. Raises ValueError when a part is misaligned or outside the memory.
         """
         self.queue_size = queue_size
         self.indirect = bool(features & F_INDIRECT_DESC)
@@ -76,6 +79,7 @@ class Device:
         self.in_flight: list[Flight] = []
         self._memory = memory
         self._memory_address = memory_address
+        self._windows = windows
         for name, address, size, alignment in (
             ("descriptor table", desc, 16 * queue_size, 16),
             ("available ring", avail, 6 + 2 * queue_size, 2),
@@ -160,6 +164,40 @@ class Device:
         """Store avail_event, 16 bits; ``relative`` counts from the driver's avail_idx."""
         self._used[self._avail_event_at] = (value + (self._avail[1] if relative else 0)) & U16
 
+    def words(self) -> tuple[int, int, int, int]:
+        """Return avail_idx, used_idx, avail.flags and used_event as the ring holds them."""
+        avail = self._avail
+        return avail[1], self._used[1], avail[0], avail[self._used_event_at]
+
+    def published(self, index: int) -> int:
+        """Return the head in the available ring's entry for avail_idx ``index``; any 16-bit number."""
+        return self._avail_ring[index & self.queue_size - 1]
+
+    def completed(self, index: int) -> int:
+        """Return the head in the used ring's entry for used_idx ``index``; any 32-bit number."""
+        return self._used_id[index & self.queue_size - 1]
+
+    def segments(self, chain: Flight) -> list[tuple[int, int, int]]:
+        """Return address, length and DESC_F_WRITE or 0 of each segment of a chain in flight, in order.
+
+        They are as :meth:`read` found them unless the driver has changed the chain since.
+        """
+        found = []
+        memory, at = self._memory, self._desc_at
+        for i in chain.descriptors:
+            address, length, flags, _ = _DESC.unpack_from(memory, at + 16 * i)
+            if flags & DESC_F_INDIRECT:
+                table = self._table(address, length) or b""
+                following = 0
+                for _ in range(len(table) // 16):
+                    address, length, flags, following = _DESC.unpack_from(table, 16 * following)
+                    found.append((address, length, flags & DESC_F_WRITE))
+                    if not flags & DESC_F_NEXT or following >= len(table) // 16:
+                        break
+            else:
+                found.append((address, length, flags & DESC_F_WRITE))
+        return found
+
     def snapshot(self) -> State:
         """Return the private state as it is now, for :meth:`restore`."""
         return self.next_avail, self.used_idx, tuple(self.in_flight)
@@ -234,18 +272,18 @@ class Device:
 
     def _read_table(self, head: int, address: int, size: int, crc: int) -> tuple[int, int]:
         """Follow an indirect table; its device-writable bytes and the CRC carried on. Raises Violation."""
-        offset = address - self._memory_address
         count = size // 16
         if not self.indirect:
             raise Violation("chain-well-formed", f"head {head} is INDIRECT, which was not negotiated")
-        if not count or size % 16 or offset < 0 or offset + size > len(self._memory):
+        table = self._table(address, size) if count and not size % 16 else None
+        if table is None:
             raise Violation(
                 "chain-well-formed", f"head {head} has a table of {size} bytes at address {address:#x}"
             )
         writable = 0
         i = 0
         for _ in range(count):
-            addr, length, flags, following = _DESC.unpack_from(self._memory, offset + 16 * i)
+            addr, length, flags, following = _DESC.unpack_from(table, 16 * i)
             if flags & DESC_F_INDIRECT:
                 raise Violation("chain-well-formed", f"entry {i} of the table of head {head} is INDIRECT")
             if flags & DESC_F_WRITE:
@@ -261,3 +299,14 @@ class Device:
                     "chain-well-formed", f"the table of head {head} goes on at entry {i} of {count}"
                 )
         raise Violation("chain-well-formed", f"the table of head {head} comes back to an entry it had")
+
+    def _table(self, address: int, size: int) -> memoryview | None:
+        """Find ``size`` bytes at a guest-physical address; None where there is no memory."""
+        offset = address - self._memory_address
+        if offset >= 0 and offset + size <= len(self._memory):
+            return self._memory[offset : offset + size]
+        for start, window in self._windows:
+            offset = address - start
+            if offset >= 0 and offset + size <= len(window):
+                return window[offset : offset + size]
+        return None
