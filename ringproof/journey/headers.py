@@ -5,7 +5,7 @@ as it does between two Linux hosts: so a segment of 1448 bytes of payload fills 
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ def _segment(transport: str, payload: bytes, ecn: bool) -> tuple[bytearray, int]
     return bytearray(bytes(header)), 16
 
 
-def _packet(version: str, segment: bytes, transport: str) -> bytes:
+def _packet(version: str, segment: Sized, transport: str) -> bytes:
     """The IP header alone, its own checksum right."""
     protocol = ip.IP_PROTO_TCP if transport == "tcp" else ip.IP_PROTO_UDP
     if version == "6":

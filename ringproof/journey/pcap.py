@@ -240,7 +240,7 @@ def _clock(interface: Any, order: str) -> Any:
             base, power = (2 if option.data[0] & 0x80 else 10), option.data[0] & 0x7F
         elif option.code == pcapng.PCAPNG_OPT_IF_TSOFFSET and len(option.data) == 8:
             (offset,) = struct.unpack(order + "q", option.data)
-    second = base**power
+    second: int = base**power
 
     def nanoseconds(ticks: int) -> int:
         return int(offset) * NANOSECONDS + ticks * NANOSECONDS // second
