@@ -8,11 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-CheckVerdict = Literal["pass", "fail", "warn", "not exercised"]
+CheckVerdict = Literal["pass", "fail", "warn", "not exercised", "not observable"]
 Verdict = Literal["pass", "fail", "error"]
 
-_COLOUR = {"pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "error": "bold red"}
-_ORDER: dict[str, int] = {"fail": 0, "warn": 1, "not exercised": 2, "pass": 3}
+_COLOUR = {
+    "pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "not observable": "dim",
+    "error": "bold red",
+}  # fmt: skip
+_ORDER: dict[str, int] = {"fail": 0, "warn": 1, "not observable": 2, "not exercised": 3, "pass": 4}
 _SHOWN_STEPS = 12
 
 
