@@ -42,6 +42,7 @@ void rp_arena_reset(struct rp_arena *arena)
     arena->count = 0;
     arena->bump = 0;
     arena->cursor = 0;
+    arena->era = 0;
     arena->fail = false;
     arena->refused = false;
     memset(arena->released, 0, sizeof(arena->released));
@@ -151,6 +152,8 @@ void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, 
     arena->refused = false;
     block->bytes = (uint32_t)bytes;
     block->live = true;
+    block->kept = false;
+    block->era = arena->era;
     memset(arena->memory + block->offset, RP_FRESH_BYTE, bytes);
     memset(arena->memory + block->offset + bytes, RP_RED_BYTE, RP_RED_ZONE);
     if (address != NULL)
@@ -194,6 +197,13 @@ uint64_t rp_arena_room(const struct rp_arena *arena, uint64_t address)
     if (!block->live || offset - block->offset >= block->bytes)
         return 0;
     return block->bytes - (offset - block->offset);
+}
+
+void rp_arena_keep(struct rp_arena *arena, uint32_t era)
+{
+    for (uint32_t i = 0; i < arena->count; i++)
+        if (arena->blocks[i].live && arena->blocks[i].era >= era)
+            arena->blocks[i].kept = true;
 }
 
 void rp_arena_check_some(struct rp_arena *arena)
@@ -249,8 +259,8 @@ void rp_arena_check_all(struct rp_arena *arena)
         check_gap(arena, block);
         if (block->live) {
             check_red_zone(arena, block);
-            leaked += block->bytes;
-            blocks++;
+            leaked += block->kept ? 0 : block->bytes;
+            blocks += !block->kept;
         } else {
             check_released(arena, block);
         }

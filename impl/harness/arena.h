@@ -22,6 +22,8 @@ struct rp_block {
     uint32_t bytes;  /* of the payload, as last asked for */
     uint32_t next;   /* released: the next one of its class, plus one */
     bool     live;
+    bool     kept;    /* rightly never released: no leak */
+    uint32_t era;     /* of the arena when it was handed out */
     bool     uniform; /* always handed out with this size: what lies behind the red zone is still zero */
 };
 
@@ -37,6 +39,7 @@ struct rp_arena {
     uint32_t         bump;
     uint32_t         released[32]; /* per class's logarithm: the block released last, plus one */
     uint32_t         cursor;       /* where the next partial check goes on */
+    uint32_t         era;          /* for those who ask what was handed out since */
     bool             fail;         /* every allocation fails */
     bool             refused;      /* one did since this was last cleared */
 };
@@ -51,6 +54,9 @@ void rp_arena_release(struct rp_arena *arena, const void *memory, size_t bytes);
 
 /* How many bytes from a guest-physical address on lie in the same live payload; 0 if it is in none. */
 uint64_t rp_arena_room(const struct rp_arena *arena, uint64_t address);
+
+/* What was handed out since the arena had this era, and is not released, may stay so. */
+void rp_arena_keep(struct rp_arena *arena, uint32_t era);
 
 /* Looks at the red zones of some blocks, the oldest one always among them; each call takes up where the
  * last one stopped. */

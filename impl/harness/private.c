@@ -175,6 +175,12 @@ void rp_private_release(struct rp_privates *privates, void *memory, size_t bytes
     give_back(privates, &block);
 }
 
+void rp_private_keep(struct rp_privates *privates)
+{
+    for (size_t i = 0; i < privates->capacity; i++)
+        privates->table[i].kept = true;
+}
+
 void rp_private_check_all(struct rp_privates *privates)
 {
     uint64_t leaked = 0, blocks = 0;
@@ -182,8 +188,8 @@ void rp_private_check_all(struct rp_privates *privates)
     for (size_t i = 0; i < privates->capacity; i++) {
         if (privates->table[i].payload == NULL)
             continue;
-        leaked += privates->table[i].bytes;
-        blocks++;
+        leaked += privates->table[i].kept ? 0 : privates->table[i].bytes;
+        blocks += !privates->table[i].kept;
         give_back(privates, &privates->table[i]);
         privates->table[i].payload = NULL;
     }

@@ -16,6 +16,7 @@ struct rp_private_block {
     uint8_t *mapping; /* large blocks: what to unmap, and how much */
     size_t   mapped;
     size_t   bytes;
+    bool     kept;    /* no leak, and given back when everything is */
 };
 
 struct rp_privates {
@@ -28,6 +29,8 @@ struct rp_privates {
 
 void *rp_private_allocate(struct rp_privates *privates, size_t bytes);
 void rp_private_release(struct rp_privates *privates, void *memory, size_t bytes);
+/* What is not released now may stay so: it is no leak. */
+void rp_private_keep(struct rp_privates *privates);
 /* Once the queue is gone: canaries and leaks; frees what is left. */
 void rp_private_check_all(struct rp_privates *privates);
 

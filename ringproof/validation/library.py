@@ -10,6 +10,9 @@ from elftools.elf.elffile import ELFFile
 
 ENTRY = "rp_driver_entry"
 """The one symbol a driver exports."""
+NET_ENTRY = "rp_net_driver_entry"
+"""The one a whole network driver does."""
+_HEADERS = {ENTRY: "ringproof_driver.h", NET_ENTRY: "ringproof_net_driver.h"}
 
 _DF_1_PIE = 0x0800_0000
 _KINDS = {
@@ -40,8 +43,8 @@ class LibraryInfo:
         return next((name for name in self.needed if name.startswith("libasan.so")), None)
 
 
-def inspect_library(path: Path) -> LibraryInfo:
-    """Check that ``path`` is a shared library for this machine that exports a driver's entry.
+def inspect_library(path: Path, entry: str = ENTRY) -> LibraryInfo:
+    """Check that ``path`` is a shared library for this machine that exports ``entry``, one of the two.
 
     Raises LibraryError. Nothing of the library is executed.
     """
@@ -50,14 +53,14 @@ def inspect_library(path: Path) -> LibraryInfo:
         raise LibraryError(f"{path}: a directory, not a shared library")
     try:
         with where.open("rb") as stream:
-            return _inspect(path, where, stream)
+            return _inspect(path, where, stream, entry)
     except FileNotFoundError:
         raise LibraryError(f"{path}: no such file") from None
     except OSError as error:
         raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _inspect(path: Path, where: Path, stream: Any) -> LibraryInfo:
+def _inspect(path: Path, where: Path, stream: Any, wanted: str) -> LibraryInfo:
     if stream.read(4) != b"\x7fELF":
         raise LibraryError(f"{path}: not an ELF file")
     stream.seek(0)
@@ -69,9 +72,9 @@ def _inspect(path: Path, where: Path, stream: Any) -> LibraryInfo:
         flags = sum(int(tag.entry.d_val) for tag in dynamic.iter_tags("DT_FLAGS_1"))
         if flags & _DF_1_PIE:
             raise LibraryError(f"{path}: an executable, not a shared library")
-        if not _exports_entry(dynamic):
+        if not _exports(dynamic, wanted):
             raise LibraryError(
-                f"{path}: does not export {ENTRY}, so it is no driver behind ringproof_driver.h"
+                f"{path}: does not export {wanted}, so it is no driver behind {_HEADERS[wanted]}"
             )
         return LibraryInfo(where, elf.get_machine_arch(), needed)
     except LibraryError:
@@ -103,9 +106,9 @@ def _dynamic(path: Path, elf: ELFFile) -> DynamicSegment:
     raise LibraryError(f"{path}: has no dynamic section, so nothing can be loaded from it")
 
 
-def _exports_entry(dynamic: DynamicSegment) -> bool:
+def _exports(dynamic: DynamicSegment, wanted: str) -> bool:
     for symbol in dynamic.iter_symbols():
         entry: Container = symbol.entry
-        if symbol.name == ENTRY and entry.st_shndx != "SHN_UNDEF" and entry.st_info.type == "STT_FUNC":
+        if symbol.name == wanted and entry.st_shndx != "SHN_UNDEF" and entry.st_info.type == "STT_FUNC":
             return True
     return False

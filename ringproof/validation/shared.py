@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import mmap
 import os
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT
 
@@ -13,7 +13,7 @@ OP_CAPACITY = 1 << 16
 FINDING_COUNT = 64
 MAGIC = 0x5250_4D45
 VERSION = 1
-_PAGE = 4096
+PAGE = 4096
 
 
 class Config(ctypes.LittleEndianStructure):
@@ -85,22 +85,66 @@ class Finding(NamedTuple):
     b: int
 
 
-class SharedMemory:
-    """One file in memory, mapped here and in the worker.
+HeaderType = TypeVar("HeaderType", bound=ctypes.Structure)
+
+
+class SharedFile(Generic[HeaderType]):
+    """One file in memory, mapped here and in a worker; the header at its begin is of either kind.
 
     ``header`` is live: reading a field reads what the worker has written. Do not keep parts of it: they keep
     the memory mapped.
     """
 
-    def __init__(self) -> None:
-        self._op_offset = _round_up(ctypes.sizeof(Header), _PAGE)
-        self._result_offset = self._op_offset + OP_CAPACITY * OP.size
-        self._arena_offset = _round_up(self._result_offset + OP_CAPACITY * RESULT.size, _PAGE)
-        size = self._arena_offset + ARENA_BYTES
+    def __init__(self, header: type[HeaderType], size: int) -> None:
+        """``size`` is in bytes."""
         self.file = os.memfd_create("ringproof-shared", os.MFD_CLOEXEC)
         os.truncate(self.file, size)
         self._memory = mmap.mmap(self.file, size)
-        self.header = Header.from_buffer(self._memory)
+        self.header: HeaderType = header.from_buffer(self._memory)
+
+    def reset(self) -> None:
+        """Prepare the header for a worker that is about to be started."""
+        raise NotImplementedError
+
+    def results(self) -> bytes:
+        """Copy the packed results of the operations before op_current."""
+        raise NotImplementedError
+
+    def view(self, offset: int, length: int) -> memoryview:
+        """Show a part of the file."""
+        return memoryview(self._memory)[offset : offset + length]
+
+    def findings(self) -> list[Finding]:
+        """Return every check that was made since create, in the order of the codes; passed ones too."""
+        return [
+            Finding(code, found.checked, found.count, found.first_op, found.a, found.b)
+            for code, found in enumerate(self.header.found)
+            if found.checked
+        ]
+
+    def message(self) -> str:
+        """Return why the last command was not done; one line."""
+        return " ".join(bytes(self.header.message).decode("utf-8", "replace").split())
+
+    def close(self) -> None:
+        """Give the memory back; views handed out keep it mapped until they are gone."""
+        if self.file < 0:
+            return
+        os.close(self.file)
+        self.file = -1
+        del self.header
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+
+
+class SharedMemory(SharedFile[Header]):
+    """The file of a worker that runs a queue."""
+
+    def __init__(self) -> None:
+        self._op_offset = round_up(ctypes.sizeof(Header), PAGE)
+        self._result_offset = self._op_offset + OP_CAPACITY * OP.size
+        self._arena_offset = round_up(self._result_offset + OP_CAPACITY * RESULT.size, PAGE)
+        super().__init__(Header, self._arena_offset + ARENA_BYTES)
 
     def reset(self) -> None:
         """Prepare the header for a worker that is about to be started."""
@@ -127,31 +171,9 @@ class SharedMemory:
         offset = address - ARENA_ADDRESS
         if not 0 <= offset <= ARENA_BYTES - length:
             raise ValueError(f"{length} bytes at {address:#x} are not in the arena")
-        begin = self._arena_offset + offset
-        return memoryview(self._memory)[begin : begin + length]
-
-    def findings(self) -> list[Finding]:
-        """Return every check that was made since create, in the order of the codes; passed ones too."""
-        return [
-            Finding(code, found.checked, found.count, found.first_op, found.a, found.b)
-            for code, found in enumerate(self.header.found)
-            if found.checked
-        ]
-
-    def message(self) -> str:
-        """Return why the last command was not done; one line."""
-        return " ".join(bytes(self.header.message).decode("utf-8", "replace").split())
-
-    def close(self) -> None:
-        """Give the memory back; views handed out keep it mapped until they are gone."""
-        if self.file < 0:
-            return
-        os.close(self.file)
-        self.file = -1
-        del self.header
-        with contextlib.suppress(BufferError):
-            self._memory.close()
+        return self.view(self._arena_offset + offset, length)
 
 
-def _round_up(number: int, multiple: int) -> int:
+def round_up(number: int, multiple: int) -> int:
+    """Return the next multiple at or above a number."""
     return (number + multiple - 1) // multiple * multiple

@@ -3,23 +3,17 @@
 The other side is ``impl/harness/worker.c``; the memory between them is laid out by ``protocol.h``.
 """
 
-import contextlib
-import os
-import select
-import signal
-import subprocess
-import time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import ClassVar, NamedTuple, Protocol
 
 from ..building import build_program, c_sources
 from ..impl.harness.operations import OP, RESULT, Code
-from .library import LibraryError, inspect_library
-from .shared import OP_CAPACITY, Finding, SharedMemory
+from .library import inspect_library
+from .shared import OP_CAPACITY, Finding, Header, SharedMemory
 from .verdicts import FindingCode
+from .worker_process import Crash, DriverStopped, Hang, WorkerError, WorkerProcess
 
 __all__ = [
     "ConfigLike",
@@ -33,7 +27,6 @@ __all__ = [
 ]
 
 _LAYOUTS = {"legacy": 0, "modern": 1}
-_COMMANDS = {ord("L"): "load", ord("C"): "create", ord("R"): "operation", ord("D"): "destroy"}
 
 
 class ConfigLike(Protocol):
@@ -70,43 +63,6 @@ class _Impossible(NamedTuple):
     queue_index: int = 0
 
 
-class WorkerError(Exception):
-    """The worker could not do what it was told, through no fault of the driver; one line says why."""
-
-
-class DriverStopped(Exception):  # noqa: N818 - a verdict about a driver
-    """The driver did not come back; the worker process is gone.
-
-    ``during`` says from what: "load", "create", "operation", "destroy", "idle". In an operation ``op_index``
-    is its place among those of this run and ``operation`` its number since create, else both are -1;
-    ``results`` are those of the operations before it. ``output`` is the end of what the driver printed.
-    """
-
-    def __init__(
-        self, what: str, during: str, op_index: int, operation: int, results: bytes, output: str
-    ) -> None:
-        place = f"in {during} {operation}" if op_index >= 0 else f"in {during}"
-        super().__init__(f"the driver {what} {place}")
-        self.during = during
-        self.op_index = op_index
-        self.operation = operation
-        self.results = results
-        self.output = output
-
-
-class Crash(DriverStopped):
-    """It ended the process: by ``signal`` (its number), or by exiting with ``status``; the other is None."""
-
-    signal: int | None = None
-    status: int | None = None
-
-
-class Hang(DriverStopped):
-    """It was given ``seconds`` and killed."""
-
-    seconds: float = 0.0
-
-
 @cache
 def worker_program() -> Path:
     """Build the worker program, or take it from the cache. Raises BuildError."""
@@ -119,12 +75,14 @@ def worker_program() -> Path:
     )
 
 
-class Worker:
+class Worker(WorkerProcess[Header]):
     """A process with the driver in ``library`` loaded, and at most one queue at a time.
 
     A context manager; leaving it ends the process. After a :class:`DriverStopped` the process is gone: the
     next :meth:`create`, or :meth:`restart`, starts another, in a few milliseconds.
     """
+
+    commands: ClassVar = {ord("L"): "load", ord("C"): "create", ord("R"): "operation", ord("D"): "destroy"}
 
     def __init__(
         self,
@@ -139,34 +97,11 @@ class Worker:
         With ``stop_on_finding`` a run ends after the first operation with a finding that is more than a
         warning. Raises LibraryError, BuildError.
         """
-        self.library = inspect_library(library)
-        self.timeout = timeout
-        self.memory_limit = 0 if self.library.sanitizer else memory_limit
         self.stop_on_finding = stop_on_finding
-        self._program = worker_program()
         self._stopped = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._commands = self._answers = self._pidfd = -1
-        self._output = os.memfd_create("ringproof-output", os.MFD_CLOEXEC)
+        info, program = inspect_library(library), worker_program()
         self._shared = SharedMemory()
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def pid(self) -> int:
-        """The process's id, -1 when there is none; its process group holds whatever the driver starts."""
-        return self._process.pid if self._process is not None else -1
+        super().__init__(info, program, self._shared, timeout=timeout, memory_limit=memory_limit)
 
     # What the driver says of itself
 
@@ -265,11 +200,6 @@ class Worker:
         return self._shared.findings()
 
     @property
-    def message(self) -> str:
-        """Why the last command was not done; one line."""
-        return self._shared.message()
-
-    @property
     def operations(self) -> int:
         """Operations run since create."""
         return int(self._shared.header.total_ops)
@@ -296,63 +226,7 @@ class Worker:
         """Show ``length`` bytes from a guest-physical address on. Raises ValueError outside the arena."""
         return self._shared.arena_view(address, length)
 
-    def output(self) -> str:
-        """Return the end of what the driver has printed, 4000 characters at most."""
-        size = os.fstat(self._output).st_size
-        return os.pread(self._output, 4000, max(0, size - 4000)).decode("utf-8", "replace")
-
-    # The process
-
-    def restart(self) -> None:
-        """End the process, whatever it is doing, and start another. There is no queue afterwards."""
-        self._stop()
-        self._start()
-
-    def close(self) -> None:
-        """End the process and give the memory back. Views handed out keep their part of it alive."""
-        if self._process is not None:
-            self._stop()  # nothing it could still do is of use: no need to ask it kindly
-        if self._output >= 0:
-            os.close(self._output)
-            self._output = -1
-        self._shared.close()
-
-    def _start(self) -> None:
-        """Start the process and wait until the library is loaded. Raises LibraryError."""
-        self._shared.reset()
-        os.truncate(self._output, 0)
-        os.lseek(self._output, 0, os.SEEK_SET)
-        command_end, self._commands = os.pipe()
-        self._answers, answer_end = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [
-                    self._program,
-                    self.library.path,
-                    *(
-                        str(number)
-                        for number in (self._shared.file, command_end, answer_end, self.memory_limit)
-                    ),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
-                pass_fds=(self._shared.file, command_end, answer_end),
-                env=self._environment(),
-                start_new_session=True,  # an interrupt from the terminal is the tool's affair
-            )
-        finally:
-            os.close(command_end)
-            os.close(answer_end)
-        self._pidfd = os.pidfd_open(self._process.pid)
-        try:
-            answer = self._wait(self.timeout)
-        except DriverStopped as stopped:
-            raise LibraryError(f"{self.library.path}: {stopped}") from None
-        if answer == b"e":
-            said = self.message.removeprefix(f"{self.library.path}: ")
-            self._stop()
-            raise LibraryError(f"{self.library.path}: {said}")
+    # Helping
 
     def _describe(self, config: ConfigLike) -> None:
         ours = self._shared.header.config
@@ -361,101 +235,13 @@ class Worker:
         ours.queue_index = config.queue_index
         ours.layout = _LAYOUTS[config.layout]
         ours.has_callback = int(config.has_callback)
-
-    def _environment(self) -> dict[str, str]:
-        environment = dict(os.environ)
-        runtime = self.library.sanitizer
-        if runtime is not None:
-            # It insists on being there first; leaks are counted by the harness itself.
-            environment["LD_PRELOAD"] = runtime
-            environment["ASAN_OPTIONS"] = "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1"
-        return environment
+        ours.stop_on_finding = int(self.stop_on_finding)
 
     def _run(self, ops: bytes, timeout: float) -> bytes:
+        self._shared.header.config.stop_on_finding = int(self.stop_on_finding)
         self._shared.put_operations(ops)
         answer = self._command(b"R", timeout)
         if answer == b"e":
             raise WorkerError(self.message)
         self._stopped = answer == b"f" and self.stop_on_finding
         return self._shared.results()
-
-    def _command(self, command: bytes, timeout: float) -> bytes:
-        if self._process is None:
-            raise WorkerError("the worker is not running; its driver has stopped it")
-        self._shared.header.config.stop_on_finding = int(self.stop_on_finding)
-        self._shared.header.command = command[0]
-        with contextlib.suppress(BrokenPipeError):  # then it is gone, which _wait finds out
-            os.write(self._commands, command)
-        return self._wait(timeout)
-
-    def _wait(self, timeout: float) -> bytes:
-        """Wait for the answer to a command; ends the process and raises when there is none."""
-        poller = select.poll()
-        poller.register(self._answers, select.POLLIN)
-        poller.register(self._pidfd, select.POLLIN)
-        deadline = time.monotonic() + timeout
-        while True:
-            left = deadline - time.monotonic()
-            ready = dict(poller.poll(max(0.0, left * 1000)))
-            answer = os.read(self._answers, 1) if ready.get(self._answers, 0) & select.POLLIN else b""
-            if answer in (b"k", b"f", b"e"):
-                return answer
-            if ready:
-                raise self._crashed()
-            if left <= 0:
-                raise self._hung(timeout)
-
-    def _where(self) -> tuple[str, int, int, bytes]:
-        """Say from what the driver did not come back: a name, two numbers and the results before it."""
-        during = _COMMANDS.get(self._shared.header.command, "idle")
-        if self._shared.header.command != ord("R"):
-            return during, -1, -1, b""
-        header = self._shared.header
-        return "operation", header.op_current, header.total_ops, self._shared.results()
-
-    def _crashed(self) -> Crash:
-        where = self._where()
-        # It ends by itself; only one that closed its end of the pipe has to be made to.
-        ended = select.poll()
-        ended.register(self._pidfd, select.POLLIN)
-        ended.poll(500)
-        code = self._stop()
-        if code < 0:
-            what = f"crashed ({_signal_name(-code)}"
-            if -code in (signal.SIGSEGV, signal.SIGBUS):
-                what += f" at address {self._shared.header.fault_address:#x}"
-            what += ")"
-        else:
-            what = f"ended the process (exit status {code})"
-        crash = Crash(what, *where, self.output())
-        crash.signal, crash.status = (-code, None) if code < 0 else (None, code)
-        return crash
-
-    def _hung(self, seconds: float) -> Hang:
-        where = self._where()
-        self._stop()
-        hang = Hang(f"did not come back within {seconds:g} s", *where, self.output())
-        hang.seconds = seconds
-        return hang
-
-    def _stop(self) -> int:
-        """End the process with all it started, and wait for it; returns its code as subprocess does."""
-        process, self._process = self._process, None
-        if process is not None:
-            # Not waited for yet, so its number, which is its group's too, belongs to nobody else.
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        for descriptor in (self._commands, self._answers, self._pidfd):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._commands = self._answers = self._pidfd = -1
-        return process.returncode if process is not None else 0
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
