@@ -30,7 +30,7 @@ def checksum(data: bytes, start: int = 0) -> int:
     """Return the sum of 16-bit big-endian words in ones' complement, ``start`` added; not complemented."""
     if len(data) % 2:
         data += b"\0"
-    total = start + sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = start + sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
