@@ -73,7 +73,7 @@ _NAMED_SHAPES: dict[str, Shape] = {
         "fragments": [_integers("page", "offset", "length")],
         "packets": ["packet"],
     },
-    "descriptor": _integers("index", "address", "length", "flags", "next"),
+    "descriptor": _integers("number", "address", "length", "flags", "next"),
     "sent": {
         **_integers("frame", "pair", "queue"),
         "outcome": str,

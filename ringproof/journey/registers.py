@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from ..impl.harness.net_operations import FEATURE_NAMES, Access, Region
+from ..impl.harness.net_operations import (
+    FEATURE_NAMES,
+    NOTIFY_OFF_MULTIPLIER,
+    NOTIFY_SPREAD,
+    Access,
+    Region,
+)
 
 _STATUS = (
     (1, "ACKNOWLEDGE"), (2, "DRIVER"), (4, "DRIVER_OK"), (8, "FEATURES_OK"), (64, "NEEDS_RESET"),
@@ -35,7 +41,9 @@ def register_name(region: int, offset: int) -> str:
         case Region.COMMON:
             return _COMMON.get(offset, f"COMMON+{offset}")
         case Region.NOTIFY:
-            return f"notify+{offset}"
+            spread, rest = divmod(offset, NOTIFY_OFF_MULTIPLIER)
+            queue, odd = divmod(spread - 1, NOTIFY_SPREAD)
+            return f"NOTIFY+{offset}" if rest or odd or queue < 0 else f"queue_notify[{queue}]"
         case Region.ISR:
             return "isr" if offset == 0 else f"ISR+{offset}"
         case Region.DEVICE:

@@ -20,12 +20,17 @@ def link_header(data: bytes) -> int:
     return size
 
 
-def segment_header(frame: Frame) -> int:
-    """Bytes that each segment of a GSO frame repeats: all before its TCP payload, or its IP payload."""
-    data, start = frame.data, frame.csum_start
-    if frame.gso is Gso.UDP:
-        return start
-    return start + (data[start + 12] >> 4) * 4 if len(data) > start + 12 else start
+def longest_segment(frame: Frame) -> int:
+    """Bytes of the longest frame that leaves when a device segments ``frame``, as its header asks."""
+    data, start, size = frame.data, frame.csum_start, frame.gso_size
+    if frame.gso is not Gso.UDP:
+        header = start + (data[start + 12] >> 4) * 4 if len(data) > start + 12 else start
+        return min(len(data), header + size)
+    if len(data) - start <= size:
+        return len(data)
+    # Fragments hold a multiple of 8 bytes, and those of IPv6 a header more.
+    six = data[link_header(data) - 2 : link_header(data)] == b"\x86\xdd"
+    return start + (size & ~7) + (8 if six else 0)
 
 
 def admit(frame: Frame, mtu: int, name: str) -> None:
@@ -46,7 +51,7 @@ def admit(frame: Frame, mtu: int, name: str) -> None:
                 f"{name}: {len(data)} bytes without segmentation; with an MTU of {mtu} at most {most} pass"
             )
     elif frame.checksum and frame.gso is not Gso.UNKNOWN:
-        longest = min(len(data), segment_header(frame) + frame.gso_size)
+        longest = longest_segment(frame)
         if longest > most:
             raise BadInputError(
                 f"{name}: segments of {longest} bytes; with an MTU of {mtu} at most {most} pass"
