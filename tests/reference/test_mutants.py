@@ -16,6 +16,7 @@ from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC
 from ringproof.patching import load_reference_mutant, mutant_ids, patched_copy, reference_sources
 from ringproof.proofs.mutants.catalog import CATALOG
+from ringproof.proofs.mutants.frame_catalog import FRAME_CATALOG
 
 Scenario = Callable[[ModuleType], Any]
 SCENARIOS: dict[str, tuple[Scenario, Any, Any]] = {}
@@ -234,8 +235,9 @@ def _(package: ModuleType) -> Any:
 
 
 def test_every_defect_has_its_patch() -> None:
-    """The patches beside the reference are those of the catalog, and each has a scenario here."""
-    assert mutant_ids(reference_sources()) == sorted(CATALOG, key=lambda name: (name[0], len(name), name))
+    """The patches beside the reference are those of the catalogs; each of the ring's has a scenario here."""
+    described = sorted([*CATALOG, *FRAME_CATALOG], key=lambda name: (name[0], len(name), name))
+    assert mutant_ids(reference_sources()) == described
     assert set(SCENARIOS) == set(CATALOG)
 
 
@@ -247,7 +249,7 @@ def test_defect_shows(mutant: str) -> None:
     assert scenario(load_reference_mutant(mutant)) == wrong
 
 
-@pytest.mark.parametrize("mutant", SCENARIOS)
+@pytest.mark.parametrize("mutant", [*CATALOG, *FRAME_CATALOG])
 def test_patched_copy_compiles(mutant: str, tmp_path: Path) -> None:
     """A patched copy is still Python, and stands alone."""
     source = reference_sources()
