@@ -79,6 +79,11 @@ class LifeCycle:
         return self._life.accepted[0] | self._life.accepted[1] << 32 if self._life is not None else 0
 
     @property
+    def resetting(self) -> bool:
+        """Whether a reset was asked for, and status was not read as 0 since."""
+        return self._life is not None and self._life.resetting
+
+    @property
     def live(self) -> bool:
         """Whether DRIVER_OK is set."""
         return self._life is not None and bool(self._life.status & DRIVER_OK)
