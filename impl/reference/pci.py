@@ -59,6 +59,7 @@ class ProbeError(Exception):
 class VirtioPci(ABC):
     """A device behind PCI and its virtqueues (Linux 3.11 ``struct virtio_pci_device``).
 
+    Methods have the names of Linux' functions, without their ``vp_``.
     ``vqs`` are the virtqueues set up, in that order. ``config_changed`` is called by the interrupt.
     """
 
@@ -93,7 +94,7 @@ class VirtioPci(ABC):
     # -- what differs -------------------------------------------------------------------------------
 
     @abstractmethod
-    def device_features(self) -> int:
+    def get_features(self) -> int:
         """Return the features the device offers (``vp_get_features``). Raises ProbeError."""
 
     @abstractmethod
@@ -101,7 +102,7 @@ class VirtioPci(ABC):
         """Accept features (``vp_finalize_features``). Raises ProbeError when the device refuses them."""
 
     @abstractmethod
-    def config(self, offset: int, width: int, count: int = 1) -> list[int]:
+    def get(self, offset: int, width: int, count: int = 1) -> list[int]:
         """Read a field of the configuration: ``count`` numbers of ``width`` bytes (``vp_get``).
 
         Raises ProbeError when the configuration changes all the time.
@@ -112,7 +113,7 @@ class VirtioPci(ABC):
         """Set up a virtqueue of ``smallest`` descriptors or more. Raises ProbeError."""
 
     @abstractmethod
-    def take_down(self, index: int) -> None:
+    def del_vq(self, index: int) -> None:
         """Tell the device that it has a virtqueue no more."""
 
     # -- virtqueues ---------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ class VirtioPci(ABC):
     def del_vqs(self) -> None:
         """Take every virtqueue down and free its ring. Linux 3.11 ``vp_del_vqs``."""
         for vq, ring in zip(self.vqs, self._rings, strict=True):
-            self.take_down(vq.index)
+            self.del_vq(vq.index)
             self.arena.release(*ring)
         self.vqs.clear()
         self._rings.clear()
@@ -184,7 +185,7 @@ class LegacyPci(VirtioPci):
         self.registers.read(IO, IO_STATUS, 1)
         return True
 
-    def device_features(self) -> int:
+    def get_features(self) -> int:
         """Return the features the device offers. Linux 3.11 ``vp_get_features``."""
         return self.registers.read(IO, IO_DEVICE_FEATURES, 4)
 
@@ -193,7 +194,7 @@ class LegacyPci(VirtioPci):
         self.features = features
         self.registers.write(IO, IO_DRIVER_FEATURES, 4, features & 0xFFFF_FFFF)
 
-    def config(self, offset: int, width: int, count: int = 1) -> list[int]:
+    def get(self, offset: int, width: int, count: int = 1) -> list[int]:
         """Read a field byte by byte. Linux 3.11 ``vp_get``."""
         read = self.registers.read
         values = bytes(read(IO, IO_CONFIG + offset + i, 1) for i in range(width * count))
@@ -210,7 +211,7 @@ class LegacyPci(VirtioPci):
         self.registers.write(IO, IO_QUEUE_PFN, 4, address // PAGE)
         return vq
 
-    def take_down(self, index: int) -> None:
+    def del_vq(self, index: int) -> None:
         """Take the ring's page from the device. Linux 3.11 ``vp_del_vq``."""
         self.registers.write(IO, IO_QUEUE_SELECT, 2, index)
         self.registers.write(IO, IO_QUEUE_PFN, 4, 0)

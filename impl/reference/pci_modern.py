@@ -45,7 +45,7 @@ class ModernPci(VirtioPci):
         super().__init__(registers, arena, profile)
         self.notify_off_multiplier = notify_off_multiplier
 
-    def device_features(self) -> int:
+    def get_features(self) -> int:
         """Return the features the device offers (``vp_modern_get_features``).
 
         Raises ProbeError -ENODEV without VERSION_1: a legacy device, which has no business here.
@@ -71,7 +71,7 @@ class ModernPci(VirtioPci):
         if not self.registers.read(*self.status_register) & STATUS_FEATURES_OK:
             raise ProbeError(-ENODEV)
 
-    def config(self, offset: int, width: int, count: int = 1) -> list[int]:
+    def get(self, offset: int, width: int, count: int = 1) -> list[int]:
         """Read a field number by number until no change came in between (VIRTIO 1.3 section 2.5.1)."""
         read = self.registers.read
         for _ in range(ATTEMPTS):
@@ -104,5 +104,5 @@ class ModernPci(VirtioPci):
         write(COMMON, QUEUE_ENABLE, 2, 1)
         return vq
 
-    def take_down(self, index: int) -> None:
+    def del_vq(self, index: int) -> None:
         """Nothing to tell: a virtqueue is given up by reset alone (section 4.1.4.3.2)."""

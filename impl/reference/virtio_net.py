@@ -81,13 +81,13 @@ class VirtnetInfo:
         The first part of Linux 3.11 ``virtnet_probe``.
         """
         if self._has_multiqueue:
-            (pairs,) = self.pci.config(CONFIG_MAX_PAIRS, 2)
+            (pairs,) = self.pci.get(CONFIG_MAX_PAIRS, 2)
             if not 1 <= pairs <= LARGEST_MAX_PAIRS:
                 pairs = 1
             self.control_index = 2 * pairs
             self.pairs = min(pairs, MOST_PAIRS)
         if self.features & F_MAC:
-            self.mac = bytes(self.pci.config(CONFIG_MAC, 1, 6))
+            self.mac = bytes(self.pci.get(CONFIG_MAC, 1, 6))
 
     def find_vqs(self) -> None:
         """Set up all virtqueues. Raises ProbeError. Linux 3.11 ``virtnet_find_vqs``."""
@@ -100,10 +100,10 @@ class VirtnetInfo:
         if self.features & F_CTRL_VQ:
             self.cvq = self.pci.setup_vq(self.control_index, None, 1)
 
-    def read_link(self) -> None:
+    def config_changed_work(self) -> None:
         """See whether the link is up. Raises ProbeError. Linux 3.11 ``virtnet_config_changed_work``."""
         if self.features & F_STATUS:
-            (status,) = self.pci.config(CONFIG_STATUS, 2)
+            (status,) = self.pci.get(CONFIG_STATUS, 2)
             self.link_up = bool(status & LINK_UP)
 
     def remove(self) -> None:
@@ -142,7 +142,7 @@ class VirtnetInfo:
         Linux 3.11 ``virtnet_config_changed``.
         """
         try:
-            self.read_link()
+            self.config_changed_work()
         except ProbeError:
             return
 
@@ -209,12 +209,12 @@ def virtnet_probe(
     try:
         pci.add_status(STATUS_ACKNOWLEDGE)
         pci.add_status(STATUS_DRIVER)
-        accepted = accepted_features(pci.device_features(), features & UNDERSTOOD, profile)
+        accepted = accepted_features(pci.get_features(), features & UNDERSTOOD, profile)
         pci.finalize_features(accepted)
         info = VirtnetInfo(pci, arena, memory, stack, accepted, profile)
         info.read_config()
         info.find_vqs()
-        info.read_link()
+        info.config_changed_work()
         pci.config_changed = info.config_changed
         pci.add_status(STATUS_DRIVER_OK)
     except ProbeError:
