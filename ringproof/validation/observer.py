@@ -29,8 +29,8 @@ from ..impl.harness.net_operations import (
 from ..impl.harness.operations import OpFlag
 from .clauses import CLAUSES, Docket
 from .headers import Headers, header_size
-from .lifecycle import LifeCycle, sound
-from .negotiation import F_ANY_LAYOUT
+from .lifecycle import LifeCycle
+from .negotiation import F_ANY_LAYOUT, sound
 from .shapes import GSO_FEATURES, MOST_SEGMENTS, filled
 
 Segments = Sequence[tuple[int, int, int]]
@@ -121,7 +121,7 @@ class Observer:
         return self._features
 
     def playable(self, op: Op) -> bool:
-        """Whether an operation can be asked now: the frame is not with the driver, a device is there or not."""
+        """Whether an operation can be asked now: its frame is the stack's, a device is there or not."""
         if op.code >= NetCode.NET_READ:
             return True
         if self.probed is (op.code == NetCode.PROBE):
@@ -164,9 +164,7 @@ class Observer:
         if last is not None and any(now < then for now, then in zip(statistics[:4], last[:4], strict=True)):
             said = f"went back from {tuple(last[:4])} to {tuple(statistics[:4])}"
         elif not counts.back <= statistics.tx_packets <= counts.sent:
-            said = (
-                f"says {statistics.tx_packets} packets sent; {counts.back} came back, {counts.sent} were sent"
-            )
+            said = f"says {statistics.tx_packets} packets; {counts.back} came back, {counts.sent} were sent"
         elif not counts.back_bytes <= statistics.tx_bytes <= counts.sent_bytes:
             said = (
                 f"says {statistics.tx_bytes} bytes sent; frames of {counts.back_bytes} came back, "
@@ -243,6 +241,8 @@ class Observer:
             said = f"avail_idx became {after} past avail_event {lane.avail_event} without a notification"
             if passed:
                 docket.check("2.7.10.1f", notified, said)
+                if lane.used_flags & 1:
+                    docket.check("2.7.10.1e", notified, f"{said}; used.flags is 1")
             else:
                 said = f"a notification at avail_idx {after}, with avail_event {lane.avail_event}"
                 docket.check("2.7.10.1g", not notified, said)
@@ -253,6 +253,8 @@ class Observer:
         elif grown:
             said = f"avail_idx became {after} without a notification, and used.flags is 0"
             docket.check("2.7.10.1d", notified, said)
+            if lane.avail_event:
+                docket.check("2.7.10.1b", notified, f"{said}; the word of avail_event is {lane.avail_event}")
 
     def _notifies(self, access: Access, queue: int) -> bool:
         if not access.write or access.value & _U16 != queue:
