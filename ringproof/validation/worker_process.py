@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
+from ..impl.harness.net_operations import NetResult
 from .library import LibraryError, LibraryInfo
 from .shared import SharedFile
 
@@ -29,8 +30,11 @@ class DriverStopped(Exception):  # noqa: N818 - a verdict about a driver
 
     ``during`` says from what: "load", "create", "operation", "destroy", "idle". In an operation ``op_index``
     is its place among those of this run and ``operation`` its number since create, else both are -1;
-    ``results`` are those of the operations before it. ``output`` is the end of what the driver printed.
+    ``results`` are those of the operations before it, packed. ``output`` is the end of what the driver
+    printed. ``net_results`` are the results before it of a network driver's run.
     """
+
+    net_results: tuple[NetResult, ...] = ()
 
     def __init__(
         self, what: str, during: str, op_index: int, operation: int, results: bytes, output: str

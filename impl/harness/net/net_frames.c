@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096u
 
 bool rp_net_frames_map(struct rp_net_harness *harness)
 {
@@ -39,7 +42,9 @@ bool rp_net_frames_take(struct rp_net_harness *harness)
         return false;
     frames->count = shared->frame_count;
     memset(rp_net_at(harness, shared->owner_offset), 0, frames->count * sizeof(uint32_t));
-    frames->used = shared->window_used;
+    /* What earlier frames have left behind it must stay as well. */
+    if (frames->used < shared->window_used)
+        frames->used = (shared->window_used + PAGE - 1) / PAGE * PAGE;
     memcpy(frames->copy, frames->window, frames->used);
     return true;
 }
@@ -248,6 +253,27 @@ static void give_up(struct rp_net_harness *harness, bool excused)
     rp_net_check(harness, RP_NET_FIND_NEVER_FREED, left == 0 || excused, first, left);
 }
 
+/* Pages behind the frames hold nothing, if there are any at all. Sets *at to one that does otherwise. */
+static bool untouched_from(const struct rp_net_harness *harness, uint64_t *at)
+{
+    const struct rp_net_frames *frames = &harness->frames;
+    uint64_t begin = harness->shared->window_offset, next = frames->used;
+
+    while (next < RP_NET_FRAME_BYTES) {
+        off_t data = lseek(harness->process.file, (off_t)(begin + next), SEEK_DATA);
+
+        if (data < 0 || (uint64_t)data >= begin + RP_NET_FRAME_BYTES)
+            return true;
+        next = (uint64_t)data - begin;
+        if (memcmp(frames->window + next, frames->copy + next, PAGE) != 0) {
+            *at = next;
+            return false;
+        }
+        next += PAGE;
+    }
+    return true;
+}
+
 void rp_net_frames_check(struct rp_net_harness *harness, bool excused)
 {
     struct rp_net_frames *frames = &harness->frames;
@@ -256,10 +282,15 @@ void rp_net_frames_check(struct rp_net_harness *harness, bool excused)
 
     give_up(harness, excused);
     same = memcmp(frames->window, frames->copy, frames->used) == 0;
-    while (!same && at < frames->used && frames->window[at] == frames->copy[at])
+    if (same)
+        same = untouched_from(harness, &at);
+    while (!same && frames->window[at] == frames->copy[at])
         at++;
     rp_net_check(harness, RP_NET_FIND_WINDOW_WRITTEN, same, RP_NET_FRAME_ADDRESS + at,
                  same ? 0 : RP_PAIR(frames->window[at], frames->copy[at]));
-    if (!same)
-        memcpy(frames->copy, frames->window, frames->used);
+    if (!same) { /* told once */
+        uint64_t begin = at / PAGE * PAGE, end = at < frames->used ? frames->used : begin + PAGE;
+
+        memcpy(frames->copy + begin, frames->window + begin, end - begin);
+    }
 }
