@@ -9,6 +9,7 @@ its time for ever.
 """
 
 from . import claims
+from .packet_theorems import PACKET_THEOREMS
 from .theorem import Theorem, claim, keeps
 
 _ALL = (
@@ -259,6 +260,7 @@ _ALL = (
         obligations=claims.ROUND,
         broken_by=("X10",),
     ),
+    *PACKET_THEOREMS,
 )
 
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}

@@ -1,11 +1,11 @@
 """All mutants that some model can express, by id."""
 
-from . import ring
+from . import packet, ring
 from .catalog import CATALOG, Mutant
 from .frame_catalog import FRAME_CATALOG
 from .mutation import Mutation
 
-MUTANTS: dict[str, Mutation] = {**ring.MUTANTS}
+MUTANTS: dict[str, Mutation] = {**ring.MUTANTS, **packet.MUTANTS}
 
 DESCRIBED: dict[str, Mutant] = {**CATALOG, **FRAME_CATALOG}
 """What each mutant is, in words: those of the virtqueue, then those of the rest of the driver."""
