@@ -8,6 +8,7 @@ EVENT_IDX it asks to be told of the next chain each time it has read all there w
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ..impl.device.device import Violation
 from ..impl.harness.frames import Frame, OutOfRoom
@@ -67,7 +68,7 @@ class Totals:
     sent: int = 0
     dropped: int = 0
     held_back: int = 0
-    """How often the stack kept a frame back because its queue was stopped."""
+    """How many frames the stack kept back for a while because their queue was stopped."""
     kicks: int = 0
     interrupts: int = 0
     probes: int = 0
@@ -106,6 +107,8 @@ class Sender:
     _first: int = 0
     _held: set[int] = field(default_factory=set)
     _stopped: set[int] = field(default_factory=set)
+    _kept: set[int] = field(default_factory=set)
+    _size: int = BURST
     _flight: dict[int, deque[int]] = field(default_factory=dict)
 
     def send(self, frames: Iterable[Frame]) -> Iterator[list[Fate]]:
@@ -128,7 +131,7 @@ class Sender:
         """As many frames at once as BATCH and memory allow, laid out."""
         waiting: list[Frame] = []
         while True:
-            waiting += [frame for frame, _ in zip(frames, range(BATCH - len(waiting)), strict=False)]
+            waiting += islice(frames, BATCH - len(waiting))
             if not waiting:
                 return
             count = self._lay_out(waiting)
@@ -217,6 +220,7 @@ class Sender:
     def _send(self, batch: list[Frame]) -> list[Fate]:
         chains: dict[int, bytes | None] = {}
         waiting = list(range(len(batch)))
+        self._kept.clear()
         while waiting:
             burst = self._burst(waiting)
             waiting = self._hand_over(burst, batch, chains) + waiting[len(burst) :]
@@ -225,13 +229,13 @@ class Sender:
 
     def _burst(self, waiting: list[int]) -> list[int]:
         """The frames to hand over next: those before one that goes alone, or that one."""
-        for at, number in enumerate(waiting[:BURST]):
+        for at, number in enumerate(waiting[: self._size]):
             if self.watcher.alone(self._first + number):
                 if at:
                     return waiting[:at]
                 self.watcher.coming(self._first + number)
                 return waiting[:1]
-        return waiting[:BURST]
+        return waiting[: self._size]
 
     def _hand_over(self, burst: list[int], batch: list[Frame], chains: dict[int, bytes | None]) -> list[int]:
         """Hand frames over; returns those that a stopped queue has kept back."""
@@ -240,7 +244,6 @@ class Sender:
         for number, result in zip(burst, results, strict=True):
             if result.status == EBUSY:
                 kept.append(number)
-                self.totals.held_back += 1
                 continue
             self.totals.frames += 1
             self.totals.bytes += len(batch[number].data)
@@ -252,6 +255,10 @@ class Sender:
                 self.totals.sent += 1
                 self._held.add(number)
                 self._flight.setdefault(2 * result.pair + 1, deque()).append(number)
+        self.totals.held_back += len(set(kept) - self._kept)
+        self._kept.update(kept)
+        # Where queues stop soon there is no point in coming with many frames again and again.
+        self._size = min(BURST, 2 * (len(burst) - len(kept))) or 1
         return kept
 
     def _serve(self, chains: dict[int, bytes | None]) -> None:

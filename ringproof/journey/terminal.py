@@ -1,0 +1,335 @@
+"""A run of a network driver on the terminal: the driver's lane left, the device's right, registers by name.
+
+Either the journey of one frame, from its sk_buff to its being freed, or a whole trace, step by step.
+"""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig
+from .chain import F_INDIRECT, F_NEXT, F_WRITE
+from .document import NO_QUEUE, NetTrace, TraceState
+from .header import ABSENT, FIELDS, flag_words, gso_words
+from .recording import DROPPED, QUEUED, STOPPED
+from .registers import value_words
+
+_NARROW = 72
+_MOST_REGISTERS = 6
+_TITLE, _VALUE, _QUIET, _BAD = "bold", "cyan", "dim", "bold red"
+_ERRORS = {
+    -2: "ENOENT", -12: "ENOMEM", -16: "EBUSY", -19: "ENODEV", -22: "EINVAL", -28: "ENOSPC",
+    -90: "EMSGSIZE", -110: "ETIMEDOUT",
+}  # fmt: skip
+_FLAG_NAMES = ((F_NEXT, "NEXT"), (F_WRITE, "WRITE"), (F_INDIRECT, "INDIRECT"))
+_DRIVER, _DEVICE = "driver", "device"
+_EVENTS = {
+    "STOPPED": "transmit queue {} stopped",
+    "STARTED": "transmit queue {} started",
+    "WOKEN": "transmit queue {} woken",
+}
+
+
+class Line(NamedTuple):
+    """One line before it is folded: whose lane, how deep, what, and how it looks."""
+
+    lane: str
+    depth: int
+    text: str
+    style: str = ""
+
+
+def error_name(status: int) -> str:
+    """The name of an error below zero, or its number."""
+    return _ERRORS.get(status, str(status))
+
+
+def describe(config: NetConfig) -> str:
+    """A configuration in words: "queues of 256, legacy transport, profile virtio-1.x, offers CSUM"."""
+    features = [name for name, bit in FEATURE_NAMES.items() if config.offered & bit]
+    parts = [f"queues of {config.queue_size}", f"{config.transport} transport", f"profile {config.profile}"]
+    if config.pairs > 1:
+        parts.append(f"{config.pairs} queue pairs")
+    parts.append(f"offers {' '.join(features) if features else 'no features'}")
+    return ", ".join(parts)
+
+
+def render_journey(states: Sequence[TraceState], frame: int, console: Console) -> None:
+    """Print the journey of the frame with this number, as far as the states show it."""
+    _print(journey_lines(states, frame), console, heading=True)
+
+
+def render_trace(document: NetTrace, console: Console, *, all: bool = False) -> None:
+    """Print a whole trace; ``all`` shows every register access, and the whole journey at each XMIT."""
+    title = [Line("both", 0, document.description or "a run of a network driver", _TITLE)]
+    title.append(Line("both", 2, describe(document.config), _QUIET))
+    if document.mutant:
+        title.append(Line("both", 2, f"the reference carries {document.mutant}", _QUIET))
+    _print(title, console)
+    _print(_trace_lines(document, all=all), console, heading=True)
+    if document.property:
+        console.print()
+        _print([Line("both", 0, f"! {document.property}: {document.violated}", _BAD)], console)
+
+
+def _print(lines: Iterable[Line], console: Console, *, heading: bool = False) -> None:
+    width = max(console.width, 40)
+    for line in laid_out(lines, width, heading=heading):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False, soft_wrap=True)
+
+
+def laid_out(lines: Iterable[Line], width: int, *, heading: bool = False) -> Iterator[Text]:
+    """Lines as text, each at most ``width`` columns; a narrow terminal has one lane, named in each title."""
+    device = width * 5 // 8 if width >= _NARROW else 0
+    if heading and device:
+        yield Text("driver".ljust(device) + "device", style=_QUIET)
+    for line in lines:
+        right = line.lane == _DEVICE and device
+        at = (device if right else 0) + line.depth
+        text = line.text
+        if not device and line.depth == 0 and line.lane == _DEVICE:
+            text = f"device: {text}"
+        yield from _folded(text, at, width, line.style)
+
+
+def _folded(text: str, at: int, edge: int, style: str) -> Iterator[Text]:
+    # Control characters of a foreign document must not reach the terminal.
+    clean = "".join(char if char.isprintable() else "?" for char in text)
+    room = max(edge - at, 16)
+    parts = (
+        [clean]
+        if len(clean) <= room
+        else textwrap.wrap(clean, room, subsequent_indent="    ", replace_whitespace=False)
+    )
+    for part in parts or [""]:
+        yield Text(" " * at).append(part, style=style)
+
+
+# -- a frame -------------------------------------------------------------------------------------------
+
+
+def journey_lines(states: Sequence[TraceState], frame: int) -> Iterator[Line]:
+    """What became of one frame, in order."""
+    for number, state in enumerate(states):
+        journey = state.values["journey"]
+        before = states[number - 1] if number else None
+        for sent in journey["sent"]:
+            if sent["frame"] == frame:
+                yield from _sk_buff(sent)
+                yield from _xmit(sent, state, before)
+        for read in journey["read"]:
+            if read["frame"] == frame:
+                yield from _read(read)
+        for used in journey["used"]:
+            if used["frame"] == frame:
+                yield from _used(used, state)
+        if frame in journey["freed"] and not any(sent["frame"] == frame for sent in journey["sent"]):
+            yield from _freed(frame, state)
+
+
+def _sk_buff(sent: Mapping[str, Any]) -> Iterator[Line]:
+    skb = sent["sk_buff"]
+    yield Line(_DRIVER, 0, f"sk_buff of frame {sent['frame']}: {skb['length']:,} bytes", _TITLE)
+    yield from _packet(skb["packet"], 2)
+    if skb["checksum"]:
+        yield Line(
+            _DRIVER, 2, f"checksum: by the device, from byte {skb['csum_start']}, "
+            f"stored {skb['csum_offset']} bytes behind it",
+        )  # fmt: skip
+    if skb["gso"] != "NONE":
+        ecn = ", ECN" if skb["ecn"] else ""
+        yield Line(_DRIVER, 2, f"segmentation: {skb['gso']}, {skb['gso_size']:,} bytes of payload each{ecn}")
+    elif skb["ecn"]:
+        yield Line(_DRIVER, 2, "ECN")
+    if skb["recorded_queue"] != NO_QUEUE or skb["cpu"]:
+        recorded = skb["recorded_queue"]
+        origin = f"receive queue {recorded}" if recorded != NO_QUEUE else f"processor {skb['cpu']}"
+        yield Line(_DRIVER, 2, f"from {origin}, so transmit queue {sent['pair']}")
+
+
+def _packet(packet: Mapping[str, Any], depth: int) -> Iterator[Line]:
+    head = packet["head"]
+    yield Line(_DRIVER, depth, _memory("linear part", head["address"], head["length"]))
+    for number, fragment in enumerate(packet["fragments"]):
+        where = fragment["page"] + fragment["offset"]
+        line = _memory(f"fragment {number}", where, fragment["length"])
+        yield Line(_DRIVER, depth, f"{line}  (offset {fragment['offset']} in its page)")
+    for number, following in enumerate(packet["packets"]):
+        yield Line(_DRIVER, depth, f"packet {number} of its list")
+        yield from _packet(following, depth + 2)
+
+
+def _memory(name: str, address: int, length: int) -> str:
+    return f"{name:<12} {length:>6,} bytes at {address:#x}"
+
+
+def _xmit(sent: Mapping[str, Any], state: TraceState, before: TraceState | None) -> Iterator[Line]:
+    yield Line(_DRIVER, 0, f"start_xmit on transmit queue {sent['pair']}", _TITLE)
+    if sent["outcome"] == STOPPED:
+        yield Line(_DRIVER, 2, "the queue is stopped: the stack keeps the frame back")
+        return
+    for other in sent["reclaimed"]:
+        yield Line(_DRIVER, 2, f"free_old_xmit_skbs: frame {other} is freed")
+    if sent["outcome"] == DROPPED:
+        yield Line(_DRIVER, 2, f"dropped: {sent['reason']}", _BAD)
+        yield Line(_DRIVER, 2, "counted in tx_dropped and tx_fifo_errors; the frame is freed")
+        return
+    yield Line(_DRIVER, 0, "xmit_skb", _TITLE)
+    yield Line(_DRIVER, 2, "scatterlist          page  offset  length")
+    for number, entry in enumerate(sent["scatterlist"]):
+        what = "  virtio header" if number == 0 else "  end" if entry["end"] else ""
+        yield Line(
+            _DRIVER, 2, f"{number:>3}  {entry['page']:#16x}  {entry['offset']:>6}  {entry['length']:>6}{what}"
+        )
+    for header in sent["header"]:
+        yield from _header(header)
+    yield Line(_DRIVER, 0, "virtqueue_add", _TITLE)
+    yield from _chain(sent)
+    yield Line(
+        _DRIVER, 2, f"avail.ring[{sent['slot']}] = {sent['head']}, then avail_idx = {sent['avail_idx']}"
+    )
+    yield from _free(sent["queue"], state, before)
+    yield Line(_DRIVER, 0, "virtqueue_kick", _TITLE)
+    accesses = list(_registers(state.values["registers"]))
+    yield from accesses or [Line(_DRIVER, 2, "not needed: the device has not asked to be told of this chain")]
+    yield from _events(state)
+
+
+def _header(header: Mapping[str, Any]) -> Iterator[Line]:
+    spaced = " ".join(header["bytes"][at : at + 2] for at in range(0, len(header["bytes"]), 2))
+    yield Line(_DRIVER, 2, f"virtio_net_hdr at {header['address']:#x}: {spaced}")
+    words = {name: str(header[name]) for name in FIELDS}
+    words["flags"], words["gso_type"] = flag_words(header["flags"]), gso_words(header["gso_type"])
+    if header["num_buffers"] != ABSENT:
+        words["num_buffers"] = str(header["num_buffers"])
+    yield Line(_DRIVER, 5, ", ".join(f"{name} {value}" for name, value in words.items()), _VALUE)
+
+
+def _chain(sent: Mapping[str, Any]) -> Iterator[Line]:
+    """The chain as a drawing: each descriptor under the one that leads to it."""
+    yield Line(_DRIVER, 2, f"head {sent['head']}")
+    for number, descriptor in enumerate(sent["descriptors"]):
+        last = number == len(sent["descriptors"]) - 1
+        yield Line(_DRIVER, 2, _descriptor(descriptor, last), _VALUE)
+    for number, entry in enumerate(sent["table"]):
+        last = number == len(sent["table"]) - 1
+        yield Line(_DRIVER, 6, _descriptor(entry, last), _VALUE)
+
+
+def _descriptor(descriptor: Mapping[str, Any], last: bool) -> str:
+    flags = " ".join(name for bit, name in _FLAG_NAMES if descriptor["flags"] & bit)
+    goes_on = f" {descriptor['next']}" if descriptor["flags"] & F_NEXT else ""
+    branch = "`-" if last else "|-"
+    memory = f"{descriptor['address']:#x} {descriptor['length']:>6,} bytes"
+    return f"{branch}[{descriptor['number']:>3}] {memory}  {flags}{goes_on}".rstrip()
+
+
+def _free(queue: int, state: TraceState, before: TraceState | None) -> Iterator[Line]:
+    """How many descriptors are free, after and before."""
+    (now,) = [each["num_free"] for each in state.values["queues"] if each["queue"] == queue] or [None]
+    was = [each["num_free"] for each in (before.values["queues"] if before else ()) if each["queue"] == queue]
+    if now is not None:
+        yield Line(_DRIVER, 2, f"num_free {f'{was[0]} -> ' if was else ''}{now}")
+
+
+def _read(read: Mapping[str, Any]) -> Iterator[Line]:
+    yield Line(_DEVICE, 0, f"reads the chain at head {read['head']}", _TITLE)
+    yield Line(_DEVICE, 2, f"{read['bytes']:,} bytes, header first")
+
+
+def _used(used: Mapping[str, Any], state: TraceState) -> Iterator[Line]:
+    size = next((q["queue_size"] for q in state.values["queues"] if q["queue"] == used["queue"]), 1)
+    slot = (used["used_idx"] - 1) & (size - 1)
+    yield Line(_DEVICE, 0, "has used it", _TITLE)
+    yield Line(_DEVICE, 2, f"used.ring[{slot}] = {used['head']}, then used_idx = {used['used_idx']}")
+    due = state.values["result"]["length"]
+    yield Line(_DEVICE, 2, "interrupt: due" if due else "interrupt: not asked for")
+
+
+def _freed(frame: int, state: TraceState) -> Iterator[Line]:
+    where = {
+        "xmit": "start_xmit of a later frame",
+        "interrupt": "vp_interrupt, skb_xmit_done",
+        "remove": "virtnet_remove",
+    }.get(state.action, state.action)
+    yield Line(_DRIVER, 0, where, _TITLE)
+    if state.action == "interrupt":
+        yield from _registers(state.values["registers"])
+    how = "detach_unused_buf" if state.action == "remove" else "get_buf, free_old_xmit_skbs"
+    yield Line(_DRIVER, 2, f"{how}: frame {frame} is freed")
+    for each in state.values["statistics"]:
+        if state.action != "remove" and len(state.values["statistics"]) == 1:
+            counts = f"tx_packets {each['tx_packets']:,}, tx_bytes {each['tx_bytes']:,}"
+            yield Line(_DRIVER, 2, counts, _VALUE)
+    if state.action == "interrupt":
+        yield from _events(state)
+
+
+def _events(state: TraceState) -> Iterator[Line]:
+    for event in state.values["events"]:
+        if event["kind"] == "ORPHANED":
+            yield Line(_DRIVER, 0, "skb_orphan", _TITLE)
+        elif event["kind"] in _EVENTS:
+            yield Line(_DRIVER, 2, _EVENTS[event["kind"]].format(event["value"]))
+
+
+def _registers(accesses: Sequence[Mapping[str, Any]], most: int = 1 << 30) -> Iterator[Line]:
+    for access in accesses[:most]:
+        verb = "write" if access["write"] else "read "
+        words = value_words(access["register"], access["value"])
+        yield Line(_DRIVER, 2, f"{verb} {access['register']} ({8 * access['width']} bits): {words}", _VALUE)
+    if len(accesses) > most:
+        yield Line(_DRIVER, 2, f"... {len(accesses) - most} more accesses, shown with --all", _QUIET)
+
+
+# -- a trace -------------------------------------------------------------------------------------------
+
+
+def _trace_lines(document: NetTrace, *, all: bool) -> Iterator[Line]:
+    before: TraceState | None = None
+    for number, state in enumerate(document.states):
+        if number:
+            yield from _step(number, state, before, all=all)
+        before = state
+
+
+def _step(number: int, state: TraceState, before: TraceState | None, *, all: bool) -> Iterator[Line]:
+    lane = _DEVICE if state.lane == _DEVICE else _DRIVER
+    args = " ".join(f"{name} {value}" for name, value in state.args.items())
+    status = state.values["result"]["status"]
+    came = f" -> {error_name(status)}" if status < 0 else ""
+    yield Line(lane, 0, f"{number:>3}  {state.action} {args}".rstrip() + came, _TITLE)
+    journey = state.values["journey"]
+    for sent in journey["sent"]:
+        if all and sent["outcome"] == QUEUED:
+            yield from (Line(line.lane, line.depth + 4, line.text) for line in _chain(sent))
+        elif sent["outcome"] == DROPPED:
+            yield Line(lane, 5, f"dropped: {sent['reason']}", _BAD)
+        elif sent["outcome"] == STOPPED:
+            yield Line(lane, 5, "the queue is stopped")
+    for read in journey["read"]:
+        yield Line(lane, 5, f"frame {read['frame']} at head {read['head']}: {read['bytes']:,} bytes")
+    for used in journey["used"]:
+        yield Line(lane, 5, f"frame {used['frame']} at head {used['head']} is used")
+    most = 1 << 30 if all else _MOST_REGISTERS
+    for line in _registers(state.values["registers"], most):
+        yield line._replace(depth=5)
+    for event in state.values["events"]:
+        words = _EVENTS.get(event["kind"], "frame {} " + event["kind"].lower()).format(event["value"])
+        yield Line(lane, 5, words)
+    yield from _changed(lane, state, before)
+
+
+def _changed(lane: str, state: TraceState, before: TraceState | None) -> Iterator[Line]:
+    """The words of the rings that this step changed."""
+    earlier = {each["queue"]: each for each in (before.values["queues"] if before else ())}
+    for queue in state.values["queues"]:
+        was = earlier.get(queue["queue"])
+        if was is None:
+            continue
+        for name, value in queue.items():
+            if value != was.get(name) and name != "stopped":
+                yield Line(lane, 5, f"queue {queue['queue']} {name} {was.get(name)} -> {value}", _VALUE)
