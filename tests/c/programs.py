@@ -11,6 +11,10 @@ from ringproof.building import Compiler, build_program, c_sources, find_compiler
 HERE = Path(__file__).parent
 PROFILES: dict[str, dict[str, str]] = {"virtio-1.x": {}, "linux-3.11": {"RP_ADAPTER_LINUX_3_11": ""}}
 NOT_RUN = 2  # how a program says that it has no such case, or no driver
+NETWORK = ("net", "fence")  # programs that drive the whole network driver
+ENVIRONMENT = (HERE / "program" / "environment.c",)
+BENCH = tuple(HERE / "net" / name for name in ("bench.c", "frames.c", "registers.c"))
+INCLUDED = {"order": "access_log.h", "fence": "at_fence.h"}  # before every source
 SANITIZERS = ("address", "undefined")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 COMPILERS = [find_compiler(name) for name in ("gcc", "clang") if shutil.which(name)] or [find_compiler()]
@@ -27,16 +31,17 @@ def program(
 ) -> Path:
     """Return the built program ``name`` (a directory here) over the C implementation in ``source``."""
     source = source or c_sources()
-    driver = [source / "virtqueue.c", source / "adapter.c"]
+    network = name in NETWORK
+    driver = sorted(source.glob("*.c")) if network else [source / "virtqueue.c", source / "adapter.c"]
     own = sorted((HERE / name).glob("*.c"))
-    shared = [] if name == "program" else [HERE / "program" / "environment.c"]
+    shared = [path for path in (BENCH if network else ENVIRONMENT) if path not in own]
     defines = {"_POSIX_C_SOURCE": "200809L", **PROFILES[profile]}
     if name == "byte_order":
         defines["RP_VQ_SWAP"] = "1"
-    extra = [*WARNINGS, *(("-include", str(HERE / "order" / "access_log.h")) if name == "order" else ())]
+    extra = [*WARNINGS, *(("-include", str(HERE / name / INCLUDED[name])) if name in INCLUDED else ())]
     return build_program(
         [*driver, *own, *shared],
-        include=(source, HERE / "program", HERE / name),
+        include=(source, HERE / ("net" if network else "program"), HERE / name),
         defines=defines,
         sanitize=sanitize,
         extra_flags=extra,
@@ -45,11 +50,12 @@ def program(
 
 
 @cache
-def loading_program() -> Path:
-    """Return the main program built without a driver: it loads the library that $DRIVER names."""
+def loading_program(name: str = "program") -> Path:
+    """Return the program ``name`` built without a driver: it loads the library that $DRIVER names."""
+    loader = HERE / "loading" / ("net_loader.c" if name in NETWORK else "loader.c")
     return build_program(
-        sorted([*(HERE / "program").glob("*.c"), HERE / "loading" / "loader.c"]),
-        include=(c_sources(), HERE / "program"),
+        sorted([*(HERE / name).glob("*.c"), loader]),
+        include=(c_sources(), HERE / name),
         defines={"_POSIX_C_SOURCE": "200809L"},
         extra_flags=[*WARNINGS, "-ldl"],
     )
@@ -69,7 +75,7 @@ def run(
         return subprocess.CompletedProcess(command, 124, "", "did not end")
 
 
-def case_names() -> list[str]:
-    """Return the cases of the main program, as its header names them."""
-    lines = (HERE / "program" / "cases.h").read_text().splitlines()
+def case_names(name: str = "program") -> list[str]:
+    """Return the cases of the program ``name``, as its header names them."""
+    lines = (HERE / name / "cases.h").read_text().splitlines()
     return [line.partition("X(")[2].partition(",")[0] for line in lines if line.startswith("    X(")]
