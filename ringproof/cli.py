@@ -15,6 +15,7 @@ from .commands.prove import prove
 from .commands.replay import replay
 from .commands.trace import trace
 from .commands.validate import validate
+from .commands.xmit import xmit
 from .errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_UNKNOWN, BadInputError
 from .patching import PatchError
 from .proofs.engine import SolverMismatch
@@ -35,7 +36,7 @@ def app() -> None:
     """Check virtio transmit drivers: prove, trace and validate."""
 
 
-for _verb in (prove, trace, validate, replay, explain, build, demo):
+for _verb in (prove, trace, validate, replay, explain, build, xmit, demo):
     app.add_command(_verb)
 
 

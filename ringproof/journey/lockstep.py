@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..impl.device.network import NetDevice
 from ..impl.harness.frames import CONTROL_BYTES, FRAME_ADDRESS, Frame, PlacedFrame
 from ..impl.harness.net_operations import (
     Access,
@@ -26,6 +27,10 @@ class Side(Protocol):
     """A driver and its device: what NetRunner and NetWorker have in common."""
 
     placed: list[PlacedFrame]
+
+    @property
+    def device(self) -> NetDevice:
+        """The device's side of all queues."""
 
     def run(self, ops: Sequence[Op]) -> list[NetResult]:
         """Run operations in order."""

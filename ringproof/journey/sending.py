@@ -84,10 +84,10 @@ class Watcher:
         """Whether the frame of this number goes in a burst of its own."""
         return number < 0
 
-    def coming(self, number: int) -> None:
+    def coming(self) -> None:
         """A frame that goes alone comes next."""
 
-    def ran(self, ops: Sequence[Op], results: Sequence[NetResult]) -> None:
+    def ran(self, ops: Sequence[Op]) -> None:
         """Operations were run."""
 
     def loaded(self, first: int) -> None:
@@ -203,7 +203,7 @@ class Sender:
             self.totals.accesses += len(result.accesses)
             for event in result.events:
                 self._note(event)
-        self.watcher.ran(ops, results)
+        self.watcher.ran(ops)
         return results
 
     def _note(self, event: Event) -> None:
@@ -233,7 +233,7 @@ class Sender:
             if self.watcher.alone(self._first + number):
                 if at:
                     return waiting[:at]
-                self.watcher.coming(self._first + number)
+                self.watcher.coming()
                 return waiting[:1]
         return waiting[: self._size]
 
