@@ -40,17 +40,19 @@ _U16 = 0xFFFF
 _LEGACY_NOTIFY = 16
 _RELATIVE, _FAIL = int(OpFlag.RELATIVE), int(OpFlag.FAIL_ALLOC)
 _ERRORS = frozenset({-2, -12, -19, -22, -110})
-_ROOMY = 1 + MOST_SEGMENTS  # descriptors that any frame finds enough
 
 ORACLES = {
     "probe-takes-a-sound-device": "A device without fault is probed, and an error is one of the ABI's.",
     "frames-in-order": "Each queue's frames reach the device once, in the order they were sent.",
     "frames-taken": "A frame that asks for nothing special is not dropped when its queue is idle.",
+    "frames-fit": "Nor is it for want of room while its queue is not stopped.",
     "queue-wakes": "A queue with nothing in flight and no interrupt to come is not stopped.",
     "statistics-true": "What was sent and dropped is counted, once, and never goes back.",
     "frames-come-back": "After remove no frame is left with the driver.",
 }
 """What is asked of a driver beside the clauses."""
+WARNINGS = frozenset({"frames-fit"})
+"""Those whose breach is a warning: a driver may drop what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +199,11 @@ class Observer:
         dropped = self._freed(result, number)
         if dropped:
             self._count_of(result.pair).dropped += 1
-            if idle and not op.flags & _FAIL and self._plain(self.frames[number]):
-                self._oracle("frames-taken", False, f"frame {number} was dropped though its queue was idle")
+            if not op.flags & _FAIL and self._plain(self.frames[number]):
+                check, state = ("frames-taken", "idle") if idle else ("frames-fit", "not stopped")
+                self._oracle(check, False, f"frame {number} was dropped though its queue was {state}")
         else:
-            self._oracle("frames-taken", True, "")
+            self._oracle("frames-taken" if idle else "frames-fit", True, "")
             self.held.add(number)
             self._queue_of[number] = queue
             lane.expected.append(number)
@@ -211,7 +214,8 @@ class Observer:
     def _plain(self, frame: Frame) -> bool:
         """Whether there is no reason to drop a frame from an idle queue."""
         features = self._features
-        if self._config.queue_size < _ROOMY or filled(frame.packet) > MOST_SEGMENTS:
+        segments = filled(frame.packet)
+        if segments > MOST_SEGMENTS or 1 + segments > self._config.queue_size:
             return False
         if frame.gso == Gso.NONE:
             return not frame.ecn and (not frame.checksum or bool(features & F_CSUM))
