@@ -16,7 +16,7 @@ from .solver import NAME, SolverMismatch, require_pinned
 from .theorem import Theorem, Verdict
 from .theorems import PREMISES, THEOREMS
 
-__all__ = ["SolverMismatch", "UnknownMutantError", "UnknownTheoremError", "judge", "prove"]
+__all__ = ["SolverMismatch", "UnknownMutantError", "UnknownTheoremError", "is_tried", "judge", "prove"]
 
 DEADLINE = 300.0
 """Seconds after which a worker counts as stuck; the budget usual for it ends it long before."""
@@ -70,7 +70,7 @@ def prove(
         Task(theorem.name, group, mutant, witness=False, budget=budget)
         for mutant in tried
         for theorem in theorems
-        if _is_tried(mutant, theorem)
+        if is_tried(mutant, theorem)
         for group in theorem.groups
     ]
     started = time.perf_counter()
@@ -109,7 +109,7 @@ class _Run:
             (mutant, theorem.name): {}
             for mutant in (None, *self._mutants)
             for theorem in theorems
-            if mutant is None or _is_tried(mutant, theorem)
+            if mutant is None or is_tried(mutant, theorem)
         }
 
     def take(self, task: Task, outcome: TaskResult | pool.Failure) -> None:
@@ -204,10 +204,10 @@ class _Run:
         return tuple(each.name for each in self._tried(mutant) if self._fate(mutant, each) == "refuted")
 
     def _tried(self, mutant: str) -> list[Theorem]:
-        return [theorem for theorem in self._theorems if _is_tried(mutant, theorem)]
+        return [theorem for theorem in self._theorems if is_tried(mutant, theorem)]
 
 
-def _is_tried(mutant: str, theorem: Theorem) -> bool:
+def is_tried(mutant: str, theorem: Theorem) -> bool:
     """A mutant is tried on the theorems of its subject; a finding is broken without it."""
     return theorem.expected == "proved" and MUTANTS[mutant].concerns(theorem.subject)
 
