@@ -9,10 +9,17 @@ from rich.markup import escape
 
 from ..building import build_driver, c_sources
 from ..errors import EXIT_HELD, EXIT_REFUTED
-from ..traces.document import TraceDocument, load
+from ..journey.document import NetTrace, is_net_trace
+from ..journey.document import from_json as net_trace
+from ..journey.replay import replay_on_driver as replay_net_driver
+from ..journey.replay import replay_on_reference as replay_net_reference
+from ..journey.terminal import render_trace
+from ..traces import itf
+from ..traces.document import TraceDocument, from_json
 from ..traces.replay import replay_document
 from ..traces.terminal import render
 from ..validation.evidence import DriverReplay, replay_on_driver
+from .build import build_shipped
 
 
 def _show_driver(outcome: DriverReplay, console: Console) -> None:
@@ -68,6 +75,33 @@ def _on_reference(document: TraceDocument, everything: bool, as_json: bool) -> i
     return EXIT_HELD if run.first is None and outcome.confirmed else EXIT_REFUTED
 
 
+def _whole_driver(
+    document: NetTrace, name: str, driver: Path | None, on_c: bool, everything: bool, as_json: bool
+) -> int:
+    """Replay the trace of a network driver."""
+    if driver is None and on_c:
+        driver = build_shipped(None, profile=document.config.profile)
+    if driver is not None:
+        outcome = replay_net_driver(document, driver, name=name)
+    else:
+        outcome = replay_net_reference(document, name)
+    if as_json:
+        answer = {
+            "mutant": document.mutant,
+            "property": document.property,
+            "differs": outcome.step is not None,
+            "step": outcome.step,
+            "detail": outcome.reason,
+        }
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        console = Console(highlight=False)
+        render_trace(document, console, all=everything)
+        where = f"step {outcome.step}: " if outcome.step is not None else ""
+        console.print(escape(where + outcome.reason), soft_wrap=True)
+    return EXIT_HELD if outcome.step is None else EXIT_REFUTED
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--driver", type=click.Path(path_type=Path), help="Run it on the driver in this library.")
@@ -82,7 +116,11 @@ def replay(file: Path, driver: Path | None, on_c: bool, everything: bool, as_jso
     On the reference, with the trace's mutant seeded into it if the trace names one; with --driver or --c on
     a driver beside the reference. Exit code 0 when nothing is violated, 1 when something is.
     """
-    document = load(file)
+    value = itf.read(file)
+    if is_net_trace(value):
+        whole = net_trace(value, str(file))
+        return _whole_driver(whole, str(file), driver, on_c, everything, as_json)
+    document = from_json(value, str(file))
     if driver is None and on_c:
         driver = build_driver(c_sources())
     if driver is not None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import EXIT_HELD, EXIT_REFUTED, BadInputError, unknown_name
+from ..impl.harness.frames import Frame, Packet
 from ..impl.harness.net_operations import F_VERSION_1, FEATURE_NAMES, MOST_PAIRS, NET_FEATURES, NetConfig
 from ..journey.described import described
 from ..journey.pcap import PcapReader, PcapWriter
@@ -60,12 +61,10 @@ def _described(texts: Sequence[str], mtu: int) -> Iterator[Named]:
             number += 1
 
 
-def _recorded(reader: PcapReader, mtu: int) -> Iterator[Named]:
-    """The frames of a file, each with its data in the linear part."""
-    from ..impl.harness.frames import Frame, Packet
-
+def _recorded(reader: PcapReader, mtu: int, pairs: int) -> Iterator[Named]:
+    """The frames of a file, each with its data in the linear part; processors take turns sending them."""
     for record in reader:
-        frame = Frame(Packet(record.data))
+        frame = Frame(Packet(record.data), cpu=(record.number - 1) % pairs)
         admit(frame, mtu, f"{reader.path}: record {record.number}")
         yield Named(frame, f"record {record.number}", record.nanoseconds)
 
@@ -88,6 +87,8 @@ def _show(report: XmitReport, transmission: Transmission, shown: int | None, con
     if transmission.states and shown is not None:
         console.print()
         render_journey(transmission.states, shown, console)
+    if not report.exact and shown is not None:
+        console.print("[dim]no journey: this driver's rings need not look like the reference's[/]")
     console.print()
     for line in report.lines():
         console.print(escape(line), soft_wrap=True)
@@ -170,7 +171,8 @@ def xmit(
     """Send frames through the whole transmit path, and show the journey of one of them.
 
     Reference and C driver get the same frames and the same device, and are compared at every step. What
-    leaves the device is checked frame by frame, and written to a pcap file with --output.
+    leaves the device is checked frame by frame, and written to a pcap file with --output, in the order of
+    the frames. Of a pcap with several pairs of queues, the frames take the queues in turn.
 
     A frame in words: tcp4, tcp6, udp4, udp6, eth or hex=BYTES, then any of len=N frags=BYTES@OFFSET,...
     list=BYTES(FRAGS;PACKETS),... csum gso=N kind=GSO ecn vlan=ID queue=N cpu=N times=N. Such as
@@ -190,7 +192,7 @@ def xmit(
         form = None
         if pcap is not None:
             reader = stack.enter_context(PcapReader(pcap))
-            frames, form = _not_none(_recorded(reader, mtu), str(pcap)), reader.format
+            frames, form = _not_none(_recorded(reader, mtu, pairs), str(pcap)), reader.format
         else:
             # All words are read first, so that nothing is sent of what ends in an error.
             for text in texts:

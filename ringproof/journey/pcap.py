@@ -5,7 +5,9 @@ was on the wire; so its header and block types are used here by a loop that look
 not all there whole is refused: what would be sent is not what the file says.
 """
 
+import os
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -249,40 +251,53 @@ def _clock(interface: Any, order: str) -> Any:
 
 
 class PcapWriter:
-    """Writes frames into a pcap file, link type Ethernet; a context manager. Raises BadInputError."""
+    """Writes frames into a pcap file, link type Ethernet; a context manager. Raises BadInputError.
+
+    The file appears whole when the context ends, and not at all when it ends with an error.
+    """
 
     def __init__(self, path: Path, form: PcapFormat | None = None) -> None:
-        """Create ``path``, or overwrite it; ``form`` is that of a file it is to be like."""
+        """Begin what becomes ``path``; ``form`` is that of a file it is to be like."""
         form = form or PcapFormat()
         self.path = path
-        try:
-            self._file = path.open("wb")
+        self._scratch: Path | None = None
+        with self._written():
+            if path.exists() and not path.is_file():
+                self._file: BinaryIO = path.open("wb")
+            else:
+                handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+                self._scratch, self._file = Path(name), os.fdopen(handle, "wb")
             self._writer = pcap.Writer(self._file, form.snaplen or SNAPLEN, ETHERNET, form.nano)
-        except OSError as error:
-            raise BadInputError(f"{path}: cannot be written: {error.strerror}") from None
         self._tick = 1 if form.nano else 1000
 
     def __enter__(self) -> "PcapWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            with self._written():
+                self._file.close()
+                if self._scratch is not None and kind is None:
+                    self._scratch.chmod(0o644)
+                    self._scratch.replace(self.path)
+                    self._scratch = None
+        finally:
+            if self._scratch is not None:
+                self._scratch.unlink(missing_ok=True)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BadInputError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def write(self, frames: Iterable[tuple[int, bytes]]) -> None:
         """Append frames, each with its time in nanoseconds since 1970."""
-        try:
+        with self._written():
             self._writer.writepkts((self._stamp(nanoseconds), data) for nanoseconds, data in frames)
-        except OSError as error:
-            raise BadInputError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def _stamp(self, nanoseconds: int) -> Decimal:
         """Seconds as the file can hold them: 32 bits, and no rounding; a float would not be exact."""
         whole = nanoseconds % (NANOSECONDS << 32)
         return Decimal(whole - whole % self._tick).scaleb(-9)
-
-    def close(self) -> None:
-        """Finish the file. Raises BadInputError when its last bytes do not get there."""
-        try:
-            self._writer.close()
-        except OSError as error:
-            raise BadInputError(f"{self.path}: cannot be written: {error.strerror}") from None

@@ -64,9 +64,9 @@ def value_words(register: str, value: int) -> str:
     """A value as a reader wants it: status bits and features by name, addresses in hex, others in decimal."""
     match register:
         case "device_status":
-            return _bits(value, _STATUS) if value else "0 (reset)"
+            return _bits(value, _STATUS)
         case "isr":
-            return _bits(value, _ISR) if value else "0"
+            return _bits(value, _ISR)
         case "device_features" | "driver_features":
             return _bits(value, tuple((bit, name) for name, bit in FEATURE_NAMES.items() if bit < 1 << 32))
         case "queue_page_frame":

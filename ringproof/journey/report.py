@@ -69,7 +69,7 @@ class XmitReport:
         return {
             "configuration": self.configuration,
             "driver": self.driver,
-            "compared": None if self.driver is None else "byte for byte" if self.exact else "by meaning",
+            "compared": None if self.driver is None else "byte for byte" if self.exact else "by what leaves",
             "verdict": "pass" if self.passed else "fail",
             "frames": {
                 "read": self.frames_read,
@@ -135,7 +135,9 @@ class XmitReport:
         if self.driver is None:
             return "no driver beside the reference: nothing was compared"
         if not self.exact:
-            return f"{self.driver}: what left the device compared with the reference's, frame by frame"
+            return (
+                f"{self.driver}: not held to the reference's bytes; each frame checked as it left the device"
+            )
         return (
             f"{self.driver}, compared byte for byte with the reference: {_count(checks.steps, 'step')}, "
             f"{_count(checks.accesses, 'register access', 'register accesses')}, "

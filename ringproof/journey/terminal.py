@@ -280,6 +280,8 @@ def _registers(accesses: Sequence[Mapping[str, Any]], most: int = 1 << 30) -> It
     for access in accesses[:most]:
         verb = "write" if access["write"] else "read "
         words = value_words(access["register"], access["value"])
+        if access["register"] == "device_status" and access["write"] and not access["value"]:
+            words = "0 (reset)"
         yield Line(_DRIVER, 2, f"{verb} {access['register']} ({8 * access['width']} bits): {words}", _VALUE)
     if len(accesses) > most:
         yield Line(_DRIVER, 2, f"... {len(accesses) - most} more accesses, shown with --all", _QUIET)
@@ -298,10 +300,9 @@ def _trace_lines(document: NetTrace, *, all: bool) -> Iterator[Line]:
 
 def _step(number: int, state: TraceState, before: TraceState | None, *, all: bool) -> Iterator[Line]:
     lane = _DEVICE if state.lane == _DEVICE else _DRIVER
-    args = " ".join(f"{name} {value}" for name, value in state.args.items())
     status = state.values["result"]["status"]
     came = f" -> {error_name(status)}" if status < 0 else ""
-    yield Line(lane, 0, f"{number:>3}  {state.action} {args}".rstrip() + came, _TITLE)
+    yield Line(lane, 0, f"{number:>3}  {_words(state)}{came}", _TITLE)
     journey = state.values["journey"]
     for sent in journey["sent"]:
         if all and sent["outcome"] == QUEUED:
@@ -321,6 +322,27 @@ def _step(number: int, state: TraceState, before: TraceState | None, *, all: boo
         words = _EVENTS.get(event["kind"], "frame {} " + event["kind"].lower()).format(event["value"])
         yield Line(lane, 5, words)
     yield from _changed(lane, state, before)
+
+
+def _words(state: TraceState) -> str:
+    """What was done, in words."""
+    args = state.args
+    queue = f"queue {args.get('queue')}"
+    match state.action:
+        case "net_read":
+            words = f"read {queue}"
+            return f"{words}, {args['limit']} chains at most" if args.get("limit") else words
+        case "net_complete":
+            count, pick, stride = (args.get(name, 0) for name in ("count", "pick", "stride"))
+            words = f"complete {queue}"
+            if isinstance(count, int) and count < 0xFFFF:
+                words += f", {count} chains at most"
+            return words + (f", from number {pick} on by {stride}" if pick or stride else "")
+        case "net_set_avail_event" if args.get("relative") and not args.get("value"):
+            return f"ask to be told of the next chain of {queue}"
+    said = " ".join(f"{name} {value}" for name, value in args.items() if value is not True)
+    flags = " ".join(name for name, value in args.items() if value is True)
+    return " ".join(filter(None, (state.action, said, flags)))
 
 
 def _changed(lane: str, state: TraceState, before: TraceState | None) -> Iterator[Line]:
