@@ -5,7 +5,7 @@ from typing import Any
 
 import dpkt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, fragment
 from scapy.layers.inet6 import (
@@ -55,6 +55,12 @@ def asked(packet: Any, kind: Any, gso: int, size: int) -> bytes:
     )
 
 
+payloads = st.integers(0, 600).map(lambda length: bytes(i * i + length >> 3 & 0xFF for i in range(length)))
+"""Data of any length alike, which st.binary does not make."""
+unhurried = settings(deadline=None)
+"""scapy takes its time, the more the first time."""
+
+
 @st.composite
 def packets(draw: st.DrawFn, kind: Any) -> Any:
     """Packets of TCP or UDP without data, over either IP, with tags and options."""
@@ -74,7 +80,8 @@ def packets(draw: st.DrawFn, kind: Any) -> Any:
     if kind is UDP:
         return packet / UDP(**ports)
     options = draw(st.sampled_from([[], [("NOP", None), ("NOP", None), ("Timestamp", (7, 9))]]))
-    sequence, flags = draw(st.integers(0, 0xFFFF_FFFF)), draw(st.integers(0, 0xFF))
+    sequence = draw(st.integers(0, 0xFFFF_FFFF))
+    flags = draw(st.integers(0, 0xFF) | st.just(CWR | FIN | PSH))
     return packet / TCP(**ports, seq=sequence, flags=flags, options=options)
 
 
@@ -105,6 +112,7 @@ def test_checksum_is_dpkts(data: bytes) -> None:
 
 
 @given(st.data(), st.sampled_from([TCP, UDP]), st.binary(max_size=200))
+@unhurried
 def test_completed_checksum_is_scapys(data: st.DataObject, kind: Any, payload: bytes) -> None:
     """NEEDS_CSUM makes of the pseudo header's sum what scapy computes for the whole packet."""
     packet = data.draw(packets(kind)) / payload
@@ -120,10 +128,12 @@ def test_completed_checksum_is_scapys(data: st.DataObject, kind: Any, payload: b
     assert sent == expected
 
 
-@given(st.data(), st.binary(max_size=2000), st.integers(1, 700), st.booleans())
-def test_tcp_segments_are_scapys(data: st.DataObject, payload: bytes, gso_size: int, ecn: bool) -> None:
+@given(st.data(), payloads, st.integers(1, 7), st.booleans())
+@unhurried
+def test_tcp_segments_are_scapys(data: st.DataObject, payload: bytes, parts: int, ecn: bool) -> None:
     """Every segment is byte for byte the packet that scapy builds for its share of the data."""
     packet = data.draw(packets(TCP))
+    gso_size = len(payload) // parts + 1
     kind = (GSO_TCPV4 if IP in packet else GSO_TCPV6) | (GSO_ECN if ecn else 0)
     frame = without_checksum(
         finished(packet / payload), start_of(packet, TCP) + 16, data.draw(st.integers(0, 9))
@@ -158,7 +168,8 @@ def test_dpkt_finds_segments_sound() -> None:
         assert bytes(parsed) == each
 
 
-@given(st.data(), st.binary(max_size=3000), st.integers(8, 1480))
+@given(st.data(), payloads, st.integers(8, 300))
+@unhurried
 def test_udp_fragments_are_scapys(data: st.DataObject, payload: bytes, gso_size: int) -> None:
     """UFO over IPv4 is scapy's fragmentation to the byte; over IPv6 scapy puts it together again."""
     packet = data.draw(packets(UDP)) / payload
@@ -183,6 +194,26 @@ def test_udp_fragments_are_scapys(data: st.DataObject, payload: bytes, gso_size:
     assert all(each.startswith(link) for each in sent)
     again = defragment6([each[IPv6] for each in pieces])
     assert link + bytes(again) == expected
+
+
+def test_what_every_fragment_repeats() -> None:
+    """Over IPv6 each fragment repeats the headers for every hop, not the options for the destination."""
+    packet = V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / UDP() / bytes(100)
+    for sent in wire_frames(asked(packet, UDP, GSO_UDP, 64), finished(packet)):
+        assert [each.__name__ for each in Ether(sent).layers()[:4]] == [
+            "Ether", "IPv6", "IPv6ExtHdrHopByHop", "IPv6ExtHdrFragment"
+        ]  # fmt: skip
+        assert Ether(sent)[IPv6ExtHdrFragment].nh == 60
+    routed = (
+        V6
+        / IPv6ExtHdrDestOpt()
+        / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=0)
+        / UDP()
+        / bytes(100)
+    )
+    first, second = wire_frames(asked(routed, UDP, GSO_UDP, 64), finished(routed))
+    assert Ether(second).layers()[3].__name__ == "IPv6ExtHdrRouting"
+    assert Ether(first)[IPv6ExtHdrFragment].nh == 17
 
 
 def finished_ip(packet: Any) -> bytes:
@@ -286,6 +317,7 @@ def test_any_bytes_are_frames_or_one_line(header: bytes, frame: bytes) -> None:
 
 
 @given(st.data(), st.integers(0, 0xFF), st.sampled_from([1, 3, 4, 0x81, 0x84]))
+@unhurried
 def test_broken_packets_are_frames_or_one_line(data: st.DataObject, byte: int, gso: int) -> None:
     """A packet with any one byte changed, cut anywhere, is sent or refused in one line."""
     packet = data.draw(packets(data.draw(st.sampled_from([TCP, UDP])))) / b"twenty bytes of data"
