@@ -90,7 +90,7 @@ static bool step(struct walk *walk, uint64_t size, uint64_t *skip, uint64_t *tak
     uint64_t end = start + size;
 
     walk->start = end;
-    if (walk->length == 0 || !(end > walk->offset))
+    if (walk->length == 0 || end <= walk->offset)
         return false;
     *skip = walk->offset - start;
     *take = end - walk->offset;

@@ -12,6 +12,8 @@ static void passes(struct rp_net_packet *data, uint32_t segments)
     uint32_t number = frame(data);
 
     CHECK(send(number) == 0);
+    CHECK(bench.sent[number].freed == 0);
+    CHECK(statistics(0).num_free == bench.size - segments); /* of all others it has got rid now */
     EXPECT_FRAME(0, number, segments, PLAIN);
     complete(1, 1);
 }
