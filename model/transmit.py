@@ -131,6 +131,14 @@ class Transmit:
     """
 
     words: ClassVar[dict[str, type[IntEnum]]] = {"at": Place, "handler": Handler, "frame": Frame}
+    asks: ClassVar[dict[str, tuple[str, ...]]] = {
+        "begin": ("mine",),
+        "get": ("mine", "length", "size"),
+        "xmit": ("pieces", "indirect"),
+        "drop": ("pieces", "indirect", "unfit"),
+        "detach": ("mine", "length"),
+        "between": ("pieces",),
+    }
     state, choice = State, Choice
     start_xmit = (
         "begin", "get", "got_all", "rearm", "xmit", "drop", "kick",
@@ -151,7 +159,7 @@ class Transmit:
         longest: int = LONGEST,
     ) -> None:
         self.queue_size: Number = z3.Int("queue_size") if queue_size is None else queue_size
-        self.linux: Flag = z3.Bool("linux") if linux is None else linux
+        self.linux: Flag = z3.Bool("linux_3_11") if linux is None else linux
         self.event_idx: Flag = z3.Bool("event_idx") if event_idx is None else event_idx
         self.version_1: Flag = z3.Bool("version_1") if version_1 is None else version_1
         self.longest = longest
@@ -160,7 +168,7 @@ class Transmit:
         """Return what does not change, by name."""
         return {
             "queue_size": self.queue_size,
-            "linux": self.linux,
+            "linux_3_11": self.linux,
             "event_idx": self.event_idx,
             "version_1": self.version_1,
         }

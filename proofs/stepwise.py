@@ -15,12 +15,17 @@ from .theorem import Obligation, Query, Stage
 
 
 class Stepwise(Protocol):
-    """A model with named steps, and two records: its state, and what a step leaves open."""
+    """A model with named steps, and two records: its state, and what a step leaves open.
+
+    ``words`` names the kinds of the state's numbers that stand for words, ``asks`` what each step reads of
+    what is left open.
+    """
 
     steps: ClassVar[tuple[str, ...]]
     state: ClassVar[type[Any]]
     choice: ClassVar[type[Any]]
     words: ClassVar[dict[str, type[IntEnum]]]
+    asks: ClassVar[dict[str, tuple[str, ...]]]
 
     def setting(self) -> dict[str, Any]:
         """Return what does not change, by name."""
@@ -76,7 +81,7 @@ def induction(
             step = model.take(name, s, choice)
             kept = holding(model, invariants, step.after)
             hypotheses = {"given": given(model), **holding(model, invariants, s), "guard": step.guard}
-            values = {**vars(choice), **_broken(kept)}
+            values = {**_left_open(model, name, choice), **_broken(kept)}
             return ask(model, hypotheses, both(*kept.values()), {"before": s, "after": step.after}, values)
 
         return build
@@ -100,7 +105,8 @@ def claim(
         step = model.take(name, s, choice)
         hypotheses = {**holding(model, invariants, s), "guard": step.guard}
         goal = formula(model, s, choice, step.after)
-        return ask(model, hypotheses, goal, {"before": s, "after": step.after}, vars(choice))
+        states = {"before": s, "after": step.after}
+        return ask(model, hypotheses, goal, states, _left_open(model, name, choice))
 
     return Obligation(f"{name}: {label}", name, build, every_size=False)
 
@@ -117,7 +123,7 @@ def between(
         model, s, choice = moment(stage, subject)
         given, goal = formula(model, s, choice)
         hypotheses = {**holding(model, invariants, s), "given": given}
-        return ask(model, hypotheses, goal, {"state": s}, vars(choice))
+        return ask(model, hypotheses, goal, {"state": s}, _left_open(model, "between", choice))
 
     return Obligation(f"between: {label}", "between", build, every_size=False)
 
@@ -140,16 +146,18 @@ def ask(
     states: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> Query:
-    """Return the query, with all that makes its counterexample readable; of the values, those that matter."""
+    """Return the query, with all that makes its counterexample readable."""
     facts = {"setting of the model": term(model.facts()), **{n: term(f) for n, f in hypotheses.items()}}
-    matter = {str(name) for formula in (*facts.values(), term(goal)) for name in _names(formula)}
-    shown = {name: value for name, value in values.items() if _names(value) & matter}
     return Query(
         facts,
         term(goal),
         {name: _readable(state, model.words) for name, state in states.items()},
-        {**{name: term(value) for name, value in model.setting().items()}, **shown},
+        {name: term(value) for name, value in {**model.setting(), **values}.items()},
     )
+
+
+def _left_open(model: Any, step: str, choice: Any) -> dict[str, Any]:
+    return {name: getattr(choice, name) for name in model.asks.get(step, ())}
 
 
 def term(value: Any) -> z3.ExprRef:
@@ -163,23 +171,8 @@ def _broken(kept: Mapping[str, Flag]) -> dict[str, z3.BoolRef]:
     return {f"{name} is broken": term(no(flag)) for name, flag in kept.items()}
 
 
-def _names(expression: Any) -> set[str]:
-    """Return the symbols in a term."""
-    found: set[str] = set()
-    looked_at: set[int] = set()
-    waiting = [expression] if z3.is_expr(expression) else []
-    while waiting:
-        part = waiting.pop()
-        if part.get_id() in looked_at:
-            continue
-        looked_at.add(part.get_id())
-        if z3.is_const(part) and part.decl().kind() == z3.Z3_OP_UNINTERPRETED:
-            found.add(part.decl().name())
-        waiting += part.children()
-    return found
-
-
 _words: dict[type[IntEnum], dict[int, z3.ExprRef]] = {}
+_named: dict[tuple[type[IntEnum], int], tuple[z3.ExprRef, z3.ExprRef]] = {}
 
 
 def _word(kind: type[IntEnum], number: Number) -> z3.ExprRef:
@@ -192,10 +185,14 @@ def _word(kind: type[IntEnum], number: Number) -> z3.ExprRef:
     words = _words[kind]
     if isinstance(number, int):
         return words[int(number)]
-    result = words[min(words)]
-    for value, word in words.items():
-        result = z3.If(number == value, word, result)
-    return result
+    key = kind, number.get_id()
+    if key not in _named:
+        result = words[min(words)]
+        for value, word in words.items():
+            result = z3.If(number == value, word, result)
+        # The number is kept, too, so that its id is not given to another term.
+        _named[key] = number, result
+    return _named[key][1]
 
 
 def _readable(s: Any, kinds: Mapping[str, type[IntEnum]]) -> Any:

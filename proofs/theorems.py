@@ -11,6 +11,8 @@ its time for ever.
 from . import claims
 from .packet_theorems import PACKET_THEOREMS
 from .theorem import Theorem, claim, keeps
+from .transmit_theorems import TRANSMIT_THEOREMS
+from .transport_theorems import TRANSPORT_THEOREMS
 
 _ALL = (
     Theorem(
@@ -261,6 +263,8 @@ _ALL = (
         broken_by=("X10",),
     ),
     *PACKET_THEOREMS,
+    *TRANSMIT_THEOREMS,
+    *TRANSPORT_THEOREMS,
 )
 
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}

@@ -84,7 +84,7 @@ TRANSMIT_THEOREMS = (
         subject=Transmit,
     ),
     Theorem(
-        name="frame-fits-linux",
+        name="frame-fits-linux-3.11",
         title="Linux 3.11: the next frame fits after any interrupt",
         statement=(
             "linux-3.11, queues of 32 descriptors and more: refuted. Any interrupt that finds something "
@@ -99,7 +99,7 @@ TRANSMIT_THEOREMS = (
         subject=Transmit,
     ),
     Theorem(
-        name="frame-fits-small-linux",
+        name="small-queue-fits-linux-3.11",
         title="Linux 3.11: a frame fits into an empty queue",
         statement=(
             "linux-3.11, queues of 16 descriptors and fewer, without indirect descriptors: refuted. A "
@@ -113,7 +113,7 @@ TRANSMIT_THEOREMS = (
         subject=Transmit,
     ),
     Theorem(
-        name="no-lost-wake-up-small-linux",
+        name="small-queue-wakes-linux-3.11",
         title="Linux 3.11: a small queue is not stopped for ever",
         statement=(
             "linux-3.11, queues of 16 descriptors and fewer: refuted. Every frame stops such a queue, "

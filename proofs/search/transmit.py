@@ -6,7 +6,8 @@ come back in the order in which they were added.
 
 ``Pace.OPERATIONS`` explores what a harness plays most easily: start_xmit and the handler run without
 interruption. With ``Pace.AT_KICK`` the device may also complete, and interrupt, before the write to the
-notify register returns. ``Pace.ANY`` explores every interleaving.
+notify register returns. ``Pace.ANY`` explores every interleaving, but for a device that completes a third
+chain before it tests whether to interrupt.
 """
 
 import time
