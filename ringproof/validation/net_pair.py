@@ -80,14 +80,14 @@ class NetPair:
 
     A clause broken is kept in ``soft``, the first run for each check, and does not end a run; a difference,
     a violation, a finding, a crash or a hang does, and is returned. Checks in ``known`` are passed over.
-    ``watching`` is whether clauses are judged at all. A context manager that ends the worker.
+    With ``keeps_results``, ``results`` are those of the run under way. A context manager that ends the
+    worker.
     """
 
     def __init__(self, library: Path, *, exact: bool, patience: float = 10.0) -> None:
         self.library = library
         self.exact = exact
         self.patience = patience
-        self.watching = True
         self.known: set[str] = set()
         self.soft: dict[str, NetFailure] = {}
         self.docket = Docket()
@@ -104,6 +104,8 @@ class NetPair:
         self._faults = 0
         self._following = exact
         self._over = False
+        self.keeps_results = False
+        self.results: list[NetResult] = []
 
     def __enter__(self) -> Self:
         return self
@@ -138,6 +140,7 @@ class NetPair:
         """Make a new device, with no driver on it yet. Raises LibraryError, BuildError, OutOfRoom."""
         self.close()
         self._config, self._frames, self._played, self._faults = config, tuple(frames), [], 0
+        self.results = []
         self._following, self._over = self.exact, False
         self._observer = Observer(config, self._frames)
         try:
@@ -165,8 +168,7 @@ class NetPair:
         step = len(self._played) - 1
         for pair in range(pairs):
             seen = self.worker.statistics(pair)
-            if self.watching:
-                self.observer.count(pair, seen)
+            self.observer.count(pair, seen)
             if self._runner is not None and self._following:
                 wanted = self._runner.statistics(pair)
                 for name, left, right in zip(Statistics._fields, seen, wanted, strict=True):
@@ -266,6 +268,8 @@ class NetPair:
     def _watch(self, ops: Sequence[Op], results: Sequence[NetResult], before: int) -> None:
         """Show the observer what came of operations, with the chains that each captured."""
         observer, worker = self.observer, self.worker
+        if self.keeps_results:
+            self.results += results
         at, captures, segments = before, worker.captures, worker.device.segments
         for op, result in zip(ops, results, strict=False):
             taken = 0

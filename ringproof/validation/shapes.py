@@ -46,12 +46,13 @@ class Cutter:
         """Return the fragments that hold the data, some of them empty, as many as ``most`` if they must."""
         random = self._random
         made: list[Fragment] = []
+        pages = -(-len(data) // PAGE)
+        wanted = max(pages, min(most, len(data), random.choice((1, 1, 2, 3, 5, most, most))))
         at = 0
-        while at < len(data):
-            left = most - len(made)
-            least = max(1, len(data) - at - (left - 1) * PAGE)
-            size = min(PAGE, len(data) - at)
-            size = random.randint(least, size) if left > 1 else size
+        for left in range(wanted - 1, -1, -1):
+            rest = len(data) - at
+            size = round(rest / (left + 1) * random.uniform(0.5, 1.5))
+            size = min(PAGE, rest - left, max(1, rest - left * PAGE, size))
             offset = random.choice((0, 0, PAGE - size, random.randint(0, PAGE - size)))
             made.append(Fragment(offset, data[at : at + size]))
             at += size
@@ -104,6 +105,17 @@ class Shapes:
         self._lawful = lawful
         self._longest = longest
         self._cutter = Cutter(random)
+
+    def pool(self, count: int) -> list[Frame]:
+        """Return frames, among them rows of the smallest and of those with the most pieces."""
+        most = tuple(Fragment(17 * at, pattern(30, at)) for at in range(MAX_SKB_FRAGS))
+        row = [Frame(Packet(pattern(60 + at))) for at in range(9)]
+        row += [Frame(Packet(pattern(80), most))] * 3
+        made: list[Frame] = []
+        while len(made) < count:
+            made += row
+            made += [self.frame() for _ in range(40)]
+        return made[:count]
 
     def frame(self) -> Frame:
         """Return one frame, of whatever kind."""

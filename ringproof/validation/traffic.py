@@ -127,6 +127,9 @@ class Traffic:
         random = self._random
         made = self._sends(min(self._count, max(24, min(self._size, 300))))
         made += [Op(NetCode.NET_READ, in_=queue) for queue in self._queues]
+        if not random.randrange(4):  # interrupts without news find the queue full
+            for send in self._sends(12):
+                made += [Op(NetCode.RAISE, a=1), Op(NetCode.INTERRUPT), send]
         for send in self._sends(12):
             made.append(self._complete())
             if random.randrange(2):

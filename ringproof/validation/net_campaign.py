@@ -1,0 +1,310 @@
+"""The campaign for whole network drivers behind ``ringproof validate``: devices, traffic, a long run."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from ..impl.harness.frames import Frame, OutOfRoom, Packet
+from ..impl.harness.net_operations import NetCode, NetConfig, Op
+from ..traces.document import TraceError
+from .campaign import Options
+from .net_configurations import Offer, described, probed_configs, traffic_configs
+from .net_evidence import TRAIT_LINUX_3_11, TRAIT_VIRTIO_1, keep_net, net_steps_in_words
+from .net_failure import NetFailure
+from .net_findings import NET_CHECKS
+from .net_pair import NetPair
+from .net_shrinking import reduced
+from .net_worker import NetWorker
+from .observer import ORACLES, WARNINGS
+from .report import Check, CheckVerdict, Stage, ValidationReport, Verdict
+from .shapes import Shapes, pattern
+from .traffic import Traffic
+
+AGREEMENT = "agrees-with-reference"
+_FRAMES = 160
+_LONG_FRAMES = 70_000  # more than there are indices
+_LONG_POOL = 512
+_MOST_ROUNDS = 20
+_HEALTH = {"no-crash": "never ended its process", "no-hang": "always came back"}
+_DEVICE = "oracle: device"
+
+
+@dataclass(slots=True)
+class _NetCampaign:
+    """One driver, the stages it goes through, and what came of them."""
+
+    pair: NetPair
+    offer: Offer
+    options: Options
+    failures: dict[str, NetFailure] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    devices: int = 0
+    long_sent: int = 0
+    _frames: list[Frame] = field(default_factory=list)
+
+    def go(self) -> None:
+        """All stages, or those up to the first failure that ends a run."""
+        for name, stage in (
+            ("devices of every kind", self._devices),
+            ("frames of every shape", self._traffic),
+            ("a long run across the wrap", self._long_run),
+        ):
+            if self.options.quick and stage == self._long_run:
+                continue
+            if self.options.progress is not None:
+                self.options.progress(f"network: {name}")
+            with self._timed(name):
+                stopped = self._to_the_end(stage)
+            if stopped and not self.options.keep_going:
+                return
+
+    def _to_the_end(self, stage: Callable[[], NetFailure | None]) -> bool:
+        """Run a stage, when going on after failures again without each; whether something ended it."""
+        for _ in range(_MOST_ROUNDS if self.options.keep_going else 1):
+            failure = stage()
+            if failure is None:
+                return False
+            self.failures[failure.check] = failure
+            self.pair.known.add(failure.check)
+        return True
+
+    # -- stages ---------------------------------------------------------------------------------------
+
+    def _devices(self) -> NetFailure | None:
+        frames = [Frame(Packet(pattern(60 + at)), cpu=at) for at in range(8)]
+        sends = [Op(NetCode.XMIT, a=at) for at in range(4)]
+        configs = list(probed_configs(self.offer))
+        if self.options.quick:
+            configs = Random(self.options.seed).sample(configs, min(len(configs), 40))
+        for config in configs:
+            traffic = Traffic(config, len(frames), self.options.seed)
+            failure = self.pair.begin(config, frames) or self.pair.play(
+                [Op(NetCode.PROBE), *sends, Op(NetCode.RAISE, a=3), Op(NetCode.INTERRUPT)]
+            )
+            failure = failure or self.pair.count(traffic.transmit_queues)
+            failure = failure or self.pair.play([Op(NetCode.PROBE), *traffic.drain()]) or self.pair.end()
+            if failure is not None:
+                return failure
+            self.devices += 1
+        return None
+
+    def _traffic(self) -> NetFailure | None:
+        count = 12 if self.options.quick else 80
+        for at, config in enumerate(islice(traffic_configs(self.offer, self.options.seed), count)):
+            failure = self._run(config, self.options.seed + at)
+            if failure is not None:
+                return failure
+            self.devices += 1
+        return None
+
+    def _run(self, config: NetConfig, seed: int) -> NetFailure | None:
+        """Send all kinds of traffic through one device; at the end everything is idle, and a frame goes."""
+        pair = self.pair
+        frames = self._pool(config, seed, _FRAMES)
+        last = [Frame(Packet(pattern(64)), cpu=cpu) for cpu in range(config.pairs)]
+        traffic = Traffic(config, len(frames), seed)
+        finish = [Op(NetCode.XMIT, a=len(frames) + at) for at in range(len(last))]
+        failure = self._begun(config, [*frames, *last])
+        for _ in range(9):
+            failure = failure or pair.play(traffic.batch()) or pair.count(traffic.transmit_queues)
+        failure = failure or pair.play([*traffic.drain(), *traffic.drain(), *finish, *traffic.drain()])
+        failure = failure or pair.count(traffic.transmit_queues)
+        return failure or pair.play([*traffic.again(), *finish, *traffic.drain()]) or pair.end()
+
+    def _begun(self, config: NetConfig, frames: list[Frame]) -> NetFailure | None:
+        return self.pair.begin(config, frames) or self.pair.play([Op(NetCode.PROBE)])
+
+    def _pool(self, config: NetConfig, seed: int, count: int) -> list[Frame]:
+        """Frames for a device; what a stack would never ask for only for drivers that follow a reference."""
+        features = config.offered & config.understood
+        made = Shapes(Random(seed), features, lawful=not self.pair.exact).pool(count)
+        return made
+
+    def _long_run(self) -> NetFailure | None:
+        config = replace(next(traffic_configs(self.offer, self.options.seed)), queue_size=256, pairs=1)
+        pair = self.pair
+        shapes = Shapes(
+            Random(self.options.seed), config.offered & config.understood, lawful=True, longest=1514
+        )
+        frames = shapes.pool(_LONG_POOL)
+        failure = self._begun(config, frames)
+        traffic = Traffic(config, len(frames), self.options.seed)
+        before, at = pair.sent, 0
+        while failure is None and pair.sent - before < _LONG_FRAMES and pair.observer.probed:
+            numbers = [(at + step) % _LONG_POOL for step in range(56)]
+            at += len(numbers)
+            failure = pair.play(traffic.bulk(numbers))
+        failure = failure or pair.count(1) or pair.end()
+        if failure is None:
+            self.long_sent = pair.sent - before
+            self.devices += 1
+        return failure
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began, before = time.monotonic(), self.pair.operations
+        yield
+        self.stages.append(Stage(f"network: {name}", self.pair.operations - before, time.monotonic() - began))
+
+    # -- the verdicts ---------------------------------------------------------------------------------
+
+    def checks(self, failures: dict[str, NetFailure]) -> tuple[Check, ...]:
+        """Return every check with its verdict, in a fixed order; ``failures`` are all there were."""
+        return (
+            *self._health(failures),
+            self._agreement(failures),
+            *self._oracles(failures),
+            *self._clauses(failures),
+        )
+
+    def _health(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
+        for name, praise in _HEALTH.items():
+            failure = failures.get(name)
+            detail = f"{praise} in {self.pair.operations:,} operations on {self.devices} devices"
+            yield _check(name, "oracle: process", failure, "pass", detail)
+
+    def _agreement(self, failures: dict[str, NetFailure]) -> Check:
+        clause = f"oracle: {self.offer.profile} reference"
+        if not self.pair.exact and AGREEMENT not in failures:
+            return Check(AGREEMENT, clause, "not exercised", "the driver declares to follow no reference")
+        detail = (
+            f"registers, events, statistics and all memory compared over {self.pair.compared:,} operations, "
+            f"{self.pair.sent:,} frames"
+        )
+        return _check(AGREEMENT, clause, failures.get(AGREEMENT), "pass", detail)
+
+    def _oracles(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
+        for name, words in ORACLES.items():
+            times = self.pair.oracles.get(name, 0)
+            verdict: CheckVerdict = "pass" if times else "not exercised"
+            bad: CheckVerdict = "warn" if name in WARNINGS else "fail"
+            yield _check(
+                name, "oracle: network", failures.get(name), verdict, f"{words} Held {times:,} times.", bad
+            )
+        for check in NET_CHECKS.values():
+            yield _check(check.name, check.source, failures.get(check.name), "pass", check.rule)
+        known = {*ORACLES, *_HEALTH, AGREEMENT, *(check.name for check in NET_CHECKS.values())}
+        for name, failure in failures.items():
+            if name not in known and failure.kind != "clause":
+                yield _check(name, failure.clause, failure, "fail", "")
+
+    def _clauses(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
+        for ruling in self.pair.docket.rulings():
+            name = f"clause-{ruling.clause}"
+            failure = failures.get(name)
+            held = f" Held {ruling.held:,} times." if ruling.verdict == "pass" else ""
+            if failure is not None:
+                yield _check(name, ruling.clause, failure, "fail", "")
+            else:
+                yield Check(name, ruling.clause, ruling.verdict, ruling.detail + held)
+
+
+def _check(
+    name: str,
+    clause: str,
+    failure: NetFailure | None,
+    verdict: CheckVerdict,
+    detail: str,
+    bad: CheckVerdict = "fail",
+) -> Check:
+    if failure is None:
+        return Check(name, clause, verdict, detail)
+    count = len(failure.operations)
+    shown = f"{count} operation" + ("" if count == 1 else "s")
+    return Check(name, clause, bad, f"{failure.detail} ({described(failure.config)}; {shown})")
+
+
+def validate_network(library: Path, *, options: Options | None = None) -> ValidationReport:
+    """Validate the network driver in a shared library; never raises for what the driver does wrong.
+
+    Raises LibraryError when the library cannot be such a driver at all, BuildError when the worker cannot be
+    built.
+    """
+    options = options or Options()
+    began = time.monotonic()
+    name, offer, follows = _introduced(library, options)
+    exact = follows and not options.by_meaning
+    with NetPair(library, exact=exact, patience=options.hang_seconds) as pair:
+        campaign = _NetCampaign(pair, offer, options)
+        campaign.go()
+        if AGREEMENT in campaign.failures and options.second_look:
+            _look_again(campaign)
+        pair.close()
+        failures = {**pair.soft, **campaign.failures}
+        shown, trace, message = _shown(pair, failures, name, options)
+        if shown is not None:
+            failures[shown.check] = shown
+        checks = campaign.checks(failures)
+        verdict: Verdict = "fail" if any(check.verdict == "fail" for check in checks) else "pass"
+        return ValidationReport(
+            driver=name,
+            verdict=verdict,
+            checks=checks,
+            operations=sum(stage.operations for stage in campaign.stages),
+            seconds=time.monotonic() - began,
+            trace=trace,
+            mode="byte for byte" if exact else "by meaning",
+            stages=tuple(campaign.stages),
+            steps=net_steps_in_words(shown) if shown is not None else (),
+            shows=shown.check if shown is not None else "",
+            library=library,
+            message=message,
+        )
+
+
+def _introduced(library: Path, options: Options) -> tuple[str, Offer, bool]:
+    """Ask a driver for its name, what it offers, and whether it follows a reference."""
+    try:
+        worker = NetWorker(library, NetConfig(), timeout=options.hang_seconds)
+    except ValueError:
+        worker = NetWorker(library, NetConfig(transport="modern"), timeout=options.hang_seconds)
+    with worker:
+        follows = bool(worker.traits & (TRAIT_LINUX_3_11 | TRAIT_VIRTIO_1))
+        profile = "linux-3.11" if worker.traits & TRAIT_LINUX_3_11 else "virtio-1.x"
+        return worker.name, Offer(worker.features, worker.transports, profile), follows
+
+
+def _look_again(campaign: _NetCampaign) -> None:
+    """Go through the stages once more, quickly, to see what follows from parting with the reference."""
+    options, told = campaign.options, len(campaign.stages)
+    if options.progress is not None:
+        options.progress("network: what else follows from the difference")
+    campaign.pair.known.add(AGREEMENT)
+    campaign.options = replace(options, quick=True, keep_going=True)
+    try:
+        campaign.go()
+    finally:
+        campaign.options = options
+    campaign.stages[told:] = [
+        replace(stage, name=f"second look: {stage.name}") for stage in campaign.stages[told:]
+    ]
+
+
+def _shown(
+    pair: NetPair, failures: dict[str, NetFailure], driver: str, options: Options
+) -> tuple[NetFailure | None, Path | None, str]:
+    """Shrink the failure that says most, and write it down: itself, where its document is, what went wrong."""
+    serious = [failure for failure in failures.values() if failure.check not in WARNINGS]
+    if not serious:
+        return None, None, ""
+    order = ("crash", "hang", "clause", "finding", "violation", "oracle", "difference")
+    failure = min(serious, key=lambda one: (order.index(one.kind), len(one.operations)))
+    seconds = min(options.shrink_seconds, 12.0) if options.quick else options.shrink_seconds
+    patience, known = pair.patience, pair.known
+    pair.known = set()
+    if failure.kind == "hang":
+        pair.patience, seconds = min(patience, 0.5), min(seconds, 8.0)
+    try:
+        small = reduced(failure, pair.attempt, seconds)
+    finally:
+        pair.patience, pair.known = patience, known
+    if options.traces is None:
+        return small, None, ""
+    try:
+        return small, keep_net(small, driver, options.traces, exact=pair.exact), ""
+    except (TraceError, OutOfRoom) as error:
+        return small, None, f"no trace was kept: {error}"
