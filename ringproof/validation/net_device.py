@@ -80,6 +80,11 @@ class SharedDevice(NetDevice):
         """How many pairs the driver last asked to use; 1 after a reset."""
         return int(self.registers.block.control_pairs)
 
+    def let_go(self) -> None:
+        """Give up the memory; what was captured stays."""
+        self.windows.clear()
+        self._queues.clear()
+
     def queue(self, queue: int) -> Device | None:
         """Return the device's side of a queue, the control queue's as the worker has left it."""
         device = super().queue(queue)

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from ..building import build_program, c_sources
 from ..impl.device.device import Device, Violation
-from ..impl.device.network import NetDevice
 from ..impl.harness.frames import FRAME_ADDRESS, FRAME_BYTES, Frame, FrameMemory, PlacedFrame
 from ..impl.harness.net_operations import (
     ENODEV,
@@ -248,6 +247,12 @@ class NetWorker(WorkerProcess[NetHeader]):
         """Return every check that was made since create, with how often; passed ones too."""
         return self._shared.findings()
 
+    def close(self) -> None:
+        """End the process and give the memory back, as soon as no view of it is left."""
+        if hasattr(self, "device"):
+            self.device.let_go()
+        super().close()
+
     def restart(self) -> None:
         """End the process, whatever it is doing, and begin anew: the same device and frames."""
         super().restart()
@@ -261,7 +266,7 @@ class NetWorker(WorkerProcess[NetHeader]):
         self._shared.put_frames((), 0)
         self._told(b"C")
         self.registers = SharedRegisters(self._shared, self.config)
-        self.device: NetDevice = SharedDevice(
+        self.device = SharedDevice(
             [(FRAME_ADDRESS, self.window()), (ARENA_ADDRESS, self._shared.part("arena_offset", ARENA_BYTES))],
             self.registers,
         )

@@ -64,3 +64,9 @@ def tour() -> Tour:
         return b"".join(operation.pack() for operation in operations)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tinynet() -> Path:
+    """Build the tiny network driver; RINGPROOF_TINYNET_FAULT chooses what is wrong with it."""
+    return build_driver(Path(__file__).parent / "drivers" / "tinynet")

@@ -181,12 +181,15 @@ static void keep_control(struct rp_net_frames *frames, const struct rp_net_frame
     memcpy(frames->copy + at, frames->window + at, RP_NET_CONTROL_BYTES);
 }
 
-/* Whoever looks at the structures of a frame freed sees at once that they are gone. */
+/* Whoever looks at the structures of a frame freed sees at once that they are gone. The token stays, so that
+ * freeing it twice is seen as what it is. */
 static void put_away(struct rp_net_frames *frames, struct rp_net_parts *parts)
 {
     struct rp_net_parts *place = &frames->released[frames->released_at++ % RP_NET_QUARANTINE];
+    void *token = parts->frame->token;
 
     memset(parts->frame, RP_RELEASED_BYTE, parts->bytes);
+    parts->frame->token = token;
     free(place->frame);
     *place = *parts;
     parts->frame = NULL;
