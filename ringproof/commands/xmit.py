@@ -104,7 +104,8 @@ def _show(report: XmitReport, transmission: Transmission, shown: int | None, con
 def _verdict(report: XmitReport) -> str:
     if not report.passed:
         return f"{len(report.faults) + report.faults_left_out} found wrong"
-    driver = "the reference alone" if report.driver is None else f"reference and {report.driver}"
+    sides = [] if report.driver is not None and not report.exact else ["the reference"]
+    driver = " and ".join([*sides, *([report.driver] if report.driver else [])])
     parts = [f"{driver}: every frame left as it should"]
     if report.unchanged and not report.summed + report.segmented + sum(report.dropped.values()):
         parts = [f"{driver}: what left the device is what was given, byte for byte"]
@@ -222,7 +223,9 @@ def _answer(
     report: XmitReport, transmission: Transmission, trace: Path | None, shown: int | None, as_json: bool
 ) -> int:
     if shown is not None and report.complete and shown >= report.frames_read:
-        raise BadInputError(f"--frame-number {shown}: there are only {report.frames_read} frames, from 0 on")
+        raise BadInputError(
+            f"--frame-number {shown}: the last of {report.frames_read} is {report.frames_read - 1}"
+        )
     document = transmission.document()
     if trace is not None and document is not None:
         document.save(trace)

@@ -29,7 +29,7 @@ from .lockstep import Lockstep
 BURST = 16
 """Frames handed over before the device's turn comes."""
 BATCH = 256
-"""Frames laid out in memory at once."""
+"""Frames laid out in memory at once; of the first so many, memory is compared after each step."""
 _EVERY_CHAIN = 0xFFFF
 
 
@@ -239,7 +239,13 @@ class Sender:
 
     def _hand_over(self, burst: list[int], batch: list[Frame], chains: dict[int, bytes | None]) -> list[int]:
         """Hand frames over; returns those that a stopped queue has kept back."""
-        results = self._run([Op(NetCode.XMIT, a=number) for number in burst], self._transmit_queues())
+        queues = self._transmit_queues()
+        ops = [Op(NetCode.XMIT, a=number) for number in burst]
+        if self._first:
+            results = self._run(ops, queues)
+        else:
+            # Memory is compared after each run: that of the first frames after each step.
+            results = [self._run([op], queues)[0] for op in ops]
         kept: list[int] = []
         for number, result in zip(burst, results, strict=True):
             if result.status == EBUSY:

@@ -136,7 +136,7 @@ class Transmission:
         reference = NetRunner(config)
         leader: Side = driver if alone and driver is not None else reference
         lockstep = Lockstep(leader, None if alone else driver)
-        self._driver_side, self._config = driver, config
+        self._driver_side, self._config, self._reference = driver, config, reference
         report.checks = lockstep.checks
         sender = Sender(config, lockstep, request.pairs)
         report.totals = sender.totals
@@ -187,6 +187,8 @@ class Transmission:
             self.report.add(Fault(named.name, "drops-what-it-must", f"it was sent, though: {expected}"))
         # The header's length is what the features accepted make it (VIRTIO 1.3 sections 5.1.6, 5.1.6.1).
         size = LONG if features & (F_MRG_RXBUF | F_VERSION_1) else SHORT
+        if not self._has_header_of(size, named):
+            return
         try:
             sent = wire_frames(fate.chain[:size], fate.chain[size:])
         except OffloadError as error:
@@ -205,6 +207,15 @@ class Transmission:
         self.report.wire_frames += len(sent)
         self.report.wire_bytes += sum(map(len, sent))
         yield from ((named.nanoseconds, data) for data in sent)
+
+    def _has_header_of(self, size: int, named: Named) -> bool:
+        """Whether the reference writes headers of this size, as the device expects them."""
+        info = self._reference.info
+        written = info.send_queues[0].header_size if info is not None else size
+        if written != size:
+            sentence = f"the header has {written} bytes; with the features accepted a device expects {size}"
+            self.report.add(Fault(named.name, "header-size", sentence))
+        return bool(written == size)
 
     def _features(self, sender: Sender) -> int:
         return sender.lockstep.reference.device.registers.features
