@@ -309,7 +309,7 @@ class NetRunner:
         return 0, 0, pair, 0, words
 
     def _interrupt(self, op: Op) -> _Outcome:
-        return int(self._call(op, self.info.interrupt)), 0, 0, 0, _NO_WORDS
+        return int(bool(self._call(op, self.info.interrupt))), 0, 0, 0, _NO_WORDS
 
     def _read(self, op: Op) -> _Outcome:
         read = self.device.read(op.in_, op.a)
