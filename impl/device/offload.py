@@ -236,7 +236,7 @@ def _finish_ip(packet: bytearray, layers: _Layers, number: int) -> None:
     identification = int.from_bytes(packet[ip + 4 : ip + 6], "big") + number
     packet[ip + 4 : ip + 6] = (identification & 0xFFFF).to_bytes(2, "big")
     packet[ip + 10 : ip + 12] = b"\0\0"
-    packet[ip + 10 : ip + 12] = internet_checksum(packet[ip : layers.payload]).to_bytes(2, "big")
+    packet[ip + 10 : ip + 12] = internet_checksum(bytes(packet[ip : layers.payload])).to_bytes(2, "big")
 
 
 def _finish_transport(packet: bytearray, layers: _Layers) -> None:

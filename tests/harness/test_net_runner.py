@@ -28,6 +28,7 @@ from ringproof.impl.harness.net_operations import (
     F_MQ,
     F_MRG_RXBUF,
     F_STATUS,
+    Access,
     Event,
     EventKind,
     NetCode,
@@ -142,18 +143,18 @@ def test_frames_of_all_shapes_arrive(config: NetConfig, given_packets: list[Pack
 def test_results_of_one_frame(transport: str, profile: str) -> None:
     """One frame, sent, read, completed and reclaimed: every result, access and event on the way."""
     runner = probed(NetConfig(transport=transport, profile=profile, features=F_EVENT_IDX))
-    notification = (True, 0, 16, 2, 1) if transport == "legacy" else (True, 2, 16, 2, 1)
-    isr = (False, 0, 19, 1, 1) if transport == "legacy" else (False, 3, 0, 1, 1)
+    notification = Access(True, 0 if transport == "legacy" else 2, 16, 2, 1)
+    isr = Access(False, *((0, 19) if transport == "legacy" else (3, 0)), 1, 1)
     assert runner.step(xmit(0)) == NetResult(
-        0, avail_idx=1, num_free=254, accesses=(notification,), events=((ORPHANED, 1),)
-    )  # type: ignore[arg-type]
+        0, avail_idx=1, num_free=254, accesses=(notification,), events=(Event(ORPHANED, 1),)
+    )
     twelve = transport == "modern" and profile == "virtio-1.x"
     chain = bytes(12 if twelve else 10) + FRAMES[0].data
     crc = crc32(chain, crc32(len(chain).to_bytes(4, "little")))
     assert runner.step(read()) == NetResult(1, crc=crc, avail_idx=1, num_free=254)
     assert runner.step(complete()) == NetResult(1, length=1, avail_idx=1, used_idx=1, num_free=254)
-    freed: tuple[tuple[int, int], ...] = ((FREED, 1),) if profile == "virtio-1.x" else ()
-    assert runner.step(INTERRUPT) == NetResult(1, accesses=(isr,), events=(*freed, (WOKEN, 0)))  # type: ignore[arg-type]
+    freed = (Event(FREED, 1),) if profile == "virtio-1.x" else ()
+    assert runner.step(INTERRUPT) == NetResult(1, accesses=(isr,), events=(*freed, Event(WOKEN, 0)))
     assert runner.step(INTERRUPT).status == 0
     expected = Statistics(1, 60, 0, 0, 256) if freed else Statistics(0, 0, 0, 0, 254)
     assert runner.statistics(0) == expected
