@@ -1,6 +1,7 @@
 """A driver's shared library, looked at before it is loaded, because loading it runs its code."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,21 @@ def inspect_library(path: Path, entry: str = ENTRY) -> LibraryInfo:
     if where.is_dir():
         raise LibraryError(f"{path}: a directory, not a shared library")
     try:
-        with where.open("rb") as stream:
-            return _inspect(path, where, stream, entry)
+        status = where.stat()
+        # Reading it takes longer than starting a worker, so that it is read again only when it has changed.
+        return _looked_at(
+            path, where, entry, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        )
     except FileNotFoundError:
         raise LibraryError(f"{path}: no such file") from None
     except OSError as error:
         raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=64)
+def _looked_at(path: Path, where: Path, entry: str, _version: tuple[int, ...]) -> LibraryInfo:
+    with where.open("rb") as stream:
+        return _inspect(path, where, stream, entry)
 
 
 def _inspect(path: Path, where: Path, stream: Any, wanted: str) -> LibraryInfo:

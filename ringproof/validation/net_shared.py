@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 
 from ..impl.harness.frames import FRAME_BYTES, PlacedFrame, PlacedPacket
-from ..impl.harness.net_operations import MOST_PAIRS, NetConfig
+from ..impl.harness.net_operations import MOST_PAIRS, Access, Event, NetConfig
 from ..impl.harness.operations import ARENA_BYTES, OP
 from .shared import FINDING_COUNT, PAGE, Found, SharedFile, round_up
 
@@ -223,6 +223,24 @@ class NetSharedMemory(SharedFile[NetHeader]):
         """Copy the packed results of the operations before op_current."""
         count = min(self.header.op_current, OP_CAPACITY)  # a stray write can reach it
         return bytes(self.part("result_offset", count * RESULT.size))
+
+    def accesses(self) -> list[Access]:
+        """Copy the log of accesses since the last RUN began."""
+        count = min(self.header.access_count, ACCESS_CAPACITY)
+        return [
+            Access(bool(write), region, offset, width, value)
+            for value, offset, write, region, width, _ in ACCESS.iter_unpack(
+                self.part("access_offset", count * ACCESS.size)
+            )
+        ]
+
+    def events(self) -> list[Event]:
+        """Copy the log of what the driver told the stack since the last RUN began."""
+        count = min(self.header.event_count, EVENT_CAPACITY)
+        return [
+            Event(kind, value)
+            for kind, _, value in EVENT.iter_unpack(self.part("event_offset", count * EVENT.size))
+        ]
 
 
 def pack_frames(placed: Sequence[PlacedFrame]) -> tuple[bytes, bytes, bytes]:

@@ -31,10 +31,6 @@ from .library import NET_ENTRY, inspect_library
 from .net_device import SharedDevice, SharedRegisters
 from .net_findings import NetFinding, NetFindingCode
 from .net_shared import (
-    ACCESS,
-    ACCESS_CAPACITY,
-    EVENT,
-    EVENT_CAPACITY,
     NO_HEAD,
     OP_CAPACITY,
     RESULT,
@@ -100,7 +96,6 @@ class NetWorker(WorkerProcess[NetHeader]):
         ``stop_on_finding`` a run ends after the first operation with a finding. Raises LibraryError,
         BuildError; ValueError, one line, for a transport that the driver does not know; OutOfRoom.
         """
-        self.config = config
         self.stop_on_finding = stop_on_finding
         self.placed: list[PlacedFrame] = []
         self.accesses: list[Access] = []
@@ -109,10 +104,7 @@ class NetWorker(WorkerProcess[NetHeader]):
         self._shared = NetSharedMemory()
         super().__init__(info, program, self._shared, timeout=timeout, memory_limit=memory_limit)
         try:
-            if not self._shared.header.driver_transports & _TRANSPORT_BITS[config.transport]:
-                raise ValueError(f"{self.library.path}: the driver does not know {config.transport} devices")
-            self._create()
-            self.frames(frames)
+            self.begin(config, frames)
         except BaseException:
             self.close()
             raise
@@ -255,9 +247,23 @@ class NetWorker(WorkerProcess[NetHeader]):
 
     def restart(self) -> None:
         """End the process, whatever it is doing, and begin anew: the same device and frames."""
+        frames = [each.frame for each in self.placed]
         super().restart()
+        self.begin(self.config, frames)
+
+    def begin(self, config: NetConfig, frames: Sequence[Frame] = ()) -> None:
+        """Begin anew with another device and other frames; all that was counted and logged is forgotten.
+
+        The process stays as it is when there is no driver on the device; the driver's static memory, too.
+        Raises ValueError, one line, for a transport that the driver does not know; OutOfRoom.
+        """
+        if self._process is None or self._shared.header.probed:
+            super().restart()
+        if not self._shared.header.driver_transports & _TRANSPORT_BITS[config.transport]:
+            raise ValueError(f"{self.library.path}: the driver does not know {config.transport} devices")
+        self.config = config
         self._create()
-        self.frames([each.frame for each in self.placed])
+        self.frames(frames)
 
     # The driver's operations
 
@@ -303,24 +309,12 @@ class NetWorker(WorkerProcess[NetHeader]):
 
     def _collect(self, ops: Sequence[Op], done: list[NetResult]) -> int:
         """Add what the worker did in its last run to ``done``, ``accesses`` and ``events``; how many ops."""
-        shared, header = self._shared, self._shared.header
-        accesses = [
-            Access(bool(write), region, offset, width, value)
-            for value, offset, write, region, width, _ in ACCESS.iter_unpack(
-                shared.part("access_offset", min(header.access_count, ACCESS_CAPACITY) * ACCESS.size)
-            )
-        ]
-        events = [
-            Event(kind, value)
-            for kind, _, value in EVENT.iter_unpack(
-                shared.part("event_offset", min(header.event_count, EVENT_CAPACITY) * EVENT.size)
-            )
-        ]
+        accesses, events = self._shared.accesses(), self._shared.events()
         self.accesses += accesses
         self.events += events
         access_at = event_at = count = 0
         for status, pair, avail, used, flags, event, free, access_end, event_end, head in RESULT.iter_unpack(
-            shared.results()
+            self._shared.results()
         ):
             done.append(
                 NetResult(

@@ -287,3 +287,19 @@ def test_a_transport_the_driver_lacks_is_refused(tinynet: Path) -> None:
     """One line says so, before anything is asked of the driver."""
     with pytest.raises(ValueError, match=r"^\S+: the driver does not know modern devices$"):
         NetWorker(tinynet, NetConfig(8, transport="modern"))
+
+
+def test_another_device_can_follow_in_the_same_process(tinynet: Path) -> None:
+    """Nothing of the first one is left; only a driver still on it takes a new process."""
+    frames = [Frame(Packet(bytes([n]) * 50)) for n in range(3)]
+    life = [Op(NetCode.PROBE), Op(NetCode.XMIT, a=1), Op(NetCode.REMOVE)]
+    with NetWorker(tinynet, NetConfig(64), frames) as worker:
+        first, process = worker.run(life), worker.pid
+        worker.begin(NetConfig(32, pairs=2), frames[:2])
+        assert (worker.operations, worker.accesses, worker.events, worker.pid) == (0, [], [], process)
+        assert [result.num_free for result in worker.run(life)] == [0, first[1].num_free - 32, 0]
+        worker.step(Op(NetCode.PROBE))
+        worker.begin(NetConfig(64), frames)
+        assert worker.pid != process
+        assert worker.run(life) == first
+        assert worker.findings() == []
