@@ -19,6 +19,8 @@ CONTROL_BYTES = 48
 LONGEST = 65536 + 14
 """Bytes of the longest frame: 64 KiB behind an Ethernet header."""
 MOST_PIECES = 4096
+DEEPEST = 64
+"""Levels of lists below a frame: what walks a packet recurses into them."""
 POISON_BYTE = 0xA5
 """What a control block holds before its driver writes to it."""
 MARGIN_BYTE = 0xBD
@@ -52,11 +54,23 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Packet:
-    """The data of a frame, or of a packet in its list: head, then fragments, then the packets of the list."""
+    """The data of a frame, or of a packet in its list: head, then fragments, then the packets of the list.
+
+    Raises ValueError for lists nested more than DEEPEST deep.
+    """
 
     head: bytes
     fragments: tuple[Fragment, ...] = ()
     packets: tuple["Packet", ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.depth > DEEPEST:
+            raise ValueError(f"packets nested more than {DEEPEST} deep")
+
+    @cached_property
+    def depth(self) -> int:
+        """How deep lists are nested below it; 0 for a packet without a list."""
+        return 1 + max(packet.depth for packet in self.packets) if self.packets else 0
 
     @cached_property
     def data(self) -> bytes:
