@@ -118,6 +118,20 @@ void case_refused(void)
     close_device();
 }
 
+/* A frame with data in a packet of a packet of its list, and behind it. */
+static uint32_t nested(void)
+{
+    struct rp_net_packet *inner = packet(5), *middle = packet(0), *outer = packet(60);
+
+    fragment(inner, 4000, 96);
+    fragment(outer, 1, 2);
+    append(middle, inner);
+    append(outer, middle);
+    append(outer, packet(0));
+    append(outer, packet(4));
+    return frame(outer);
+}
+
 void case_too_long_for_ring(void)
 {
     uint32_t number;
@@ -151,6 +165,9 @@ void case_too_long_for_ring(void)
         EXPECT_FRAME(0, number, 1, LONG);
         complete(1, 1);
         send(number = frame_of(17));
+        EXPECT_FRAME(0, number, 1, LONG);
+        complete(1, 1);
+        send(number = nested());
         EXPECT_FRAME(0, number, 1, LONG);
     }
     CHECK(statistics(0).tx_dropped == linux_3_11());
