@@ -15,6 +15,7 @@ decision a driver is known to get wrong has a method of its own.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import ClassVar
@@ -133,13 +134,28 @@ class Transport:
     )  # fmt: skip
     status_steps = ("set_acknowledge", "set_driver", "set_features_ok", "set_driver_ok", "fail")
 
-    def __init__(self) -> None:
-        self.modern: Flag = z3.Bool("modern")
-        self.linux: Flag = z3.Bool("linux_3_11")
-        self.queues: Number = z3.Int("queues")
-        self.watched: Number = z3.Int("watched")
-        self.offered: dict[str, Flag] = {name: z3.Bool(f"offers_{name}") for name in FEATURES}
-        self.understood: dict[str, Flag] = {name: z3.Bool(f"understands_{name}") for name in FEATURES}
+    def __init__(
+        self,
+        queues: int | None = None,
+        watched: int | None = None,
+        *,
+        modern: bool | None = None,
+        linux: bool | None = None,
+        offered: Collection[str] | None = None,
+    ) -> None:
+        """Take one device and one number of queues, or all; of one device, all features are understood."""
+        self.modern: Flag = z3.Bool("modern") if modern is None else modern
+        self.linux: Flag = z3.Bool("linux_3_11") if linux is None else linux
+        self.queues: Number = z3.Int("queues") if queues is None else queues
+        self.watched: Number = z3.Int("watched") if watched is None else watched
+        self.offered: dict[str, Flag] = {
+            name: z3.Bool(f"offers_{name}") if offered is None else name in offered for name in FEATURES
+        }
+        self.understood: dict[str, Flag] = {
+            name: z3.Bool(f"understands_{name}") if offered is None else name != "VERSION_1" or self.modern
+            for name in FEATURES
+        }
+        self.left: Flag | None = None if queues is None else False
 
     def setting(self) -> dict[str, Number]:
         """Return what does not change, by name."""
@@ -157,7 +173,7 @@ class Transport:
 
     def initial(self) -> State:
         """Return a device of which the driver knows nothing: as firmware may have left it."""
-        status = {name: z3.Bool(f"{name}_left") for name in STATUS}
+        status = {name: z3.Bool(f"{name}_left") if self.left is None else self.left for name in STATUS}
         return State(
             at=Place.START, queue=0, **status, allocated=False, sized=False, addressed=False, enabled=False,
             stage=Stage.NONE, checked=False, resetting=False, live=False,

@@ -3,6 +3,7 @@
 Such a model has no quantifiers: its obligations are decided as they stand.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
@@ -73,16 +74,17 @@ def induction(
         model = modelled(stage, subject)
         s = model.initial()
         kept = holding(model, invariants, s)
-        return ask(model, {"given": given(model)}, both(*kept.values()), {"initial": s}, _broken(kept))
+        states = {"initial": readable(model, s)}
+        return ask(model, {"given": given(model)}, both(*kept.values()), states, _broken(kept))
 
     def keeps(name: str) -> Callable[[Stage], Query]:
         def build(stage: Stage) -> Query:
-            model, s, choice = moment(stage, subject)
-            step = model.take(name, s, choice)
+            model = modelled(stage, subject)
+            moment, step, states = _taken(model, name)
             kept = holding(model, invariants, step.after)
-            hypotheses = {"given": given(model), **holding(model, invariants, s), "guard": step.guard}
-            values = {**_left_open(model, name, choice), **_broken(kept)}
-            return ask(model, hypotheses, both(*kept.values()), {"before": s, "after": step.after}, values)
+            hypotheses = {"given": given(model), **_assumed(model, invariants), "guard": step.guard}
+            values = {**_left_open(model, name, moment.choice), **_broken(kept)}
+            return ask(model, hypotheses, both(*kept.values()), states, values)
 
         return build
 
@@ -101,12 +103,11 @@ def claim(
     """Return what a step has to show beyond keeping invariants: of model, state, choice and state after."""
 
     def build(stage: Stage) -> Query:
-        model, s, choice = moment(stage, subject)
-        step = model.take(name, s, choice)
-        hypotheses = {**holding(model, invariants, s), "guard": step.guard}
-        goal = formula(model, s, choice, step.after)
-        states = {"before": s, "after": step.after}
-        return ask(model, hypotheses, goal, states, _left_open(model, name, choice))
+        model = modelled(stage, subject)
+        moment, step, states = _taken(model, name)
+        hypotheses = {**_assumed(model, invariants), "guard": step.guard}
+        goal = formula(model, moment.state, moment.choice, step.after)
+        return ask(model, hypotheses, goal, states, _left_open(model, name, moment.choice))
 
     return Obligation(f"{name}: {label}", name, build, every_size=False)
 
@@ -120,18 +121,46 @@ def between(
     """Return a claim about any moment: of model, state and choice, a further hypothesis and the goal."""
 
     def build(stage: Stage) -> Query:
-        model, s, choice = moment(stage, subject)
-        given, goal = formula(model, s, choice)
-        hypotheses = {**holding(model, invariants, s), "given": given}
-        return ask(model, hypotheses, goal, {"state": s}, _left_open(model, "between", choice))
+        model = modelled(stage, subject)
+        moment = _any_moment(model)
+        given, goal = formula(model, moment.state, moment.choice)
+        hypotheses = {**_assumed(model, invariants), "given": given}
+        states = {"state": readable(model, moment.state)}
+        return ask(model, hypotheses, goal, states, _left_open(model, "between", moment.choice))
 
     return Obligation(f"between: {label}", "between", build, every_size=False)
 
 
-def moment(stage: Stage, subject: Any) -> tuple[Any, Any, Any]:
-    """Return the model with any state and any choice."""
-    model = modelled(stage, subject)
-    return model, symbols(model.state), symbols(model.choice)
+@dataclass(frozen=True)
+class _Moment:
+    state: Any
+    choice: Any
+
+
+# What several theorems ask about is built once for each model; a model is equal to itself alone.
+
+
+@functools.cache
+def _any_moment(model: Any) -> _Moment:
+    return _Moment(symbols(model.state), symbols(model.choice))
+
+
+@functools.cache
+def _taken(model: Any, name: str) -> tuple[_Moment, Step[Any], dict[str, Any]]:
+    """Return any moment, the step taken then, and the states before and after it, readable."""
+    moment = _any_moment(model)
+    step = model.take(name, moment.state, moment.choice)
+    states = {"before": readable(model, moment.state), "after": readable(model, step.after)}
+    return moment, step, states
+
+
+@functools.cache
+def _holds(model: Any, invariant: Invariant) -> Flag:
+    return invariant.holds(model, _any_moment(model).state)
+
+
+def _assumed(model: Any, invariants: Sequence[Invariant]) -> dict[str, Flag]:
+    return {invariant.name: _holds(model, invariant) for invariant in invariants}
 
 
 def holding(model: Any, invariants: Sequence[Invariant], s: Any) -> dict[str, Flag]:
@@ -146,12 +175,12 @@ def ask(
     states: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> Query:
-    """Return the query, with all that makes its counterexample readable."""
+    """Return the query; ``states`` are readable ones."""
     facts = {"setting of the model": term(model.facts()), **{n: term(f) for n, f in hypotheses.items()}}
     return Query(
         facts,
         term(goal),
-        {name: _readable(state, model.words) for name, state in states.items()},
+        dict(states),
         {name: term(value) for name, value in {**model.setting(), **values}.items()},
     )
 
@@ -195,7 +224,8 @@ def _word(kind: type[IntEnum], number: Number) -> z3.ExprRef:
     return _named[key][1]
 
 
-def _readable(s: Any, kinds: Mapping[str, type[IntEnum]]) -> Any:
-    """Return a state whose fields are all terms, with names in place of the numbers of the given kinds."""
+def readable(model: Any, s: Any) -> Any:
+    """Return a state whose fields are all terms, with names in place of numbers that stand for words."""
     terms = {field.name: term(getattr(s, field.name)) for field in fields(s)}
-    return replace(s, **{**terms, **{name: _word(kind, getattr(s, name)) for name, kind in kinds.items()}})
+    words = {name: _word(kind, getattr(s, name)) for name, kind in model.words.items()}
+    return replace(s, **{**terms, **words})

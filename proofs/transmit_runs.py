@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model.term import Flag, Number, both, no, one_of, symbols
 from ..model.transmit import Choice, State, Transmit
-from .stepwise import ask, modelled
+from .stepwise import ask, modelled, readable
 from .theorem import Obligation, Query, Stage
 from .transmit_claims import is_stuck
 
@@ -31,7 +31,7 @@ def run(
         model = modelled(stage, Transmit)
         s = model.initial()
         hypotheses: dict[str, Flag] = {"setting": setting(model)}
-        states = {"0: probe": s}
+        states = {"0: probe": readable(model, s)}
         values: dict[str, Any] = {}
         lengths: list[Number] = []
         for number, name in enumerate(script.split(), 1):
@@ -45,7 +45,7 @@ def run(
                 hypotheses[f"data of {number}"] = choice.pieces >= 1
             hypotheses[f"{number}: {name}"] = step.guard
             s = step.after
-            states[f"{number}: {name}"] = s
+            states[f"{number}: {name}"] = readable(model, s)
         choice = _frame("")
         values[f"segments of frame {len(values) + 1}"] = model.segments(choice)
         hypotheses["the next frame"] = both(model.may_be_sent(choice), choice.pieces >= 1)

@@ -1,25 +1,19 @@
-"""What is claimed of probe and remove: of the accesses, the features and the queue of a frame."""
+"""What is claimed of the accesses of probe and remove: invariants, and rules for single steps."""
 
 from collections.abc import Callable
-from typing import Any
-
-import z3
+from dataclasses import dataclass
 
 from ..model.term import Flag, any_of, both, implies, no, one_of
 from ..model.transport import (
-    FEATURES,
-    MOST_PAIRS,
     STATUS,
     Choice,
     Place,
     Stage,
     State,
     Transport,
-    prerequisites_hold,
 )
-from .stepwise import Invariant, ask, claim, induction, modelled
-from .theorem import Obligation, Query, lemma
-from .theorem import Stage as ProofStage
+from .stepwise import Invariant, claim, induction
+from .theorem import Obligation
 
 SETTING_UP = (Place.SELECT, Place.ALLOCATE, Place.SIZE, Place.ADDRESS, Place.ENABLE)
 
@@ -45,14 +39,6 @@ def status_grows(_: Transport, s: State, choice: Choice, t: State) -> Flag:
     del choice
     return both(*(implies(getattr(s, bit), getattr(t, bit)) for bit in STATUS if bit != "features_ok"))
 
-
-STATUS_GROWS = (
-    *induction(Transport, BITS),
-    *(
-        claim(Transport, "no bit of the status is cleared", name, BITS, status_grows)
-        for name in Transport.status_steps
-    ),
-)
 
 # Order.
 
@@ -111,19 +97,6 @@ def _all_set_up(model: Transport, s: State, choice: Choice, t: State) -> Flag:
 
 
 _NEGOTIATED = (Stage.FEATURES, Stage.FEATURES_OK)
-INITIALISATION_ORDER = (
-    *induction(Transport, ORDER),
-    claim(Transport, "the device was reset, and seen to be", "set_acknowledge", ORDER, _reset_was_seen),
-    claim(Transport, "ACKNOWLEDGE came before", "set_driver", ORDER, _after(Stage.ACKNOWLEDGE)),
-    claim(Transport, "DRIVER came before", "accept_features", ORDER, _after(Stage.DRIVER)),
-    claim(Transport, "the features came before", "set_features_ok", ORDER, _after(Stage.FEATURES)),
-    *(
-        claim(Transport, "after the features, before DRIVER_OK", name, ORDER, _after(*_NEGOTIATED))
-        for name in ("configure", "select", "write_size", "write_address", "write_enable")
-    ),
-    claim(Transport, "every queue was set up, and DRIVER_OK is new", "set_driver_ok", ORDER, _all_set_up),
-)
-
 # FEATURES_OK.
 
 
@@ -139,14 +112,6 @@ def _was_checked(model: Transport, s: State, choice: Choice, t: State) -> Flag:
     del choice, t
     return implies(model.modern, s.checked)
 
-
-FEATURES_OK = (
-    *induction(Transport, CHECKED),
-    *(
-        claim(Transport, "FEATURES_OK was read back, and set", name, CHECKED, _was_checked)
-        for name in ("configure", "select", "write_address", "write_enable", "set_driver_ok")
-    ),
-)
 
 # Queues.
 
@@ -191,13 +156,6 @@ def _everything(_: Transport, s: State, choice: Choice, t: State) -> Flag:
     return both(s.allocated, s.sized, s.addressed, s.enabled)
 
 
-QUEUE_ENABLED_LAST = (
-    *induction(Transport, IN_TURN),
-    claim(Transport, "memory, size and addresses were there", "write_enable", IN_TURN, _last),
-    claim(Transport, "legacy: memory was there for the page frame", "write_address", IN_TURN, _last),
-    claim(Transport, "every queue is enabled", "set_driver_ok", IN_TURN, _everything),
-)
-
 # Kicks.
 
 
@@ -211,11 +169,6 @@ def _is_ready(_: Transport, s: State, choice: Choice, t: State) -> Flag:
 
 
 KICKING = (Invariant("driver-ok", "a running driver has set DRIVER_OK", _driver_ok),)
-NO_EARLY_KICK = (
-    *induction(Transport, KICKING),
-    claim(Transport, "DRIVER_OK is set", "notify", KICKING, _is_ready),
-)
-
 # Removal.
 
 
@@ -268,120 +221,67 @@ def _has_memory(_: Transport, s: State, choice: Choice, t: State) -> Flag:
     return s.allocated
 
 
-REMOVED = (
-    *induction(Transport, REMOVAL),
-    claim(Transport, "the device was seen reset", "clear", REMOVAL, _device_is_off),
-    claim(Transport, "without that, nothing is freed", "see_removed", REMOVAL, _kept_for_ever),
-    claim(Transport, "the device was never told to begin", "fail", REMOVAL, _device_never_on),
-    claim(Transport, "the ring is there", "notify", REMOVAL, _has_memory),
-)
-
-# Features.
+# All of them.
 
 
-def _features(build: Callable[[Transport], tuple[Flag, Flag]], label: str) -> Obligation:
-    def query(stage: ProofStage) -> Query:
-        model = modelled(stage, Transport)
-        given, goal = build(model)
-        accepted = model.accepted()
-        values: dict[str, Any] = {}
-        for name in FEATURES:
-            values[f"{name} is offered"] = model.offered[name]
-            values[f"{name} is accepted"] = accepted[name]
-        return ask(model, {"given": given}, goal, {}, values)
+@dataclass(frozen=True)
+class Rule:
+    """What a step has to observe: a formula of model, state before, choice and state after."""
 
-    return lemma(label, query)
+    step: str
+    words: str
+    holds: Callable[[Transport, State, Choice, State], Flag]
 
 
-def _only_offered(model: Transport) -> tuple[Flag, Flag]:
-    accepted = model.accepted()
-    pairs = ((accepted[name], both(model.offered[name], model.understood[name])) for name in FEATURES)
-    return True, both(*(implies(taken, allowed) for taken, allowed in pairs))
+INVARIANTS: dict[str, tuple[Invariant, ...]] = {
+    "status-only-grows": BITS,
+    "initialisation-order": ORDER,
+    "features-ok-read-back": CHECKED,
+    "queue-enabled-last": IN_TURN,
+    "no-early-kick": KICKING,
+    "rings-outlive-device": REMOVAL,
+}
+"""The invariants of each theorem about steps: inductive by themselves."""
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "status-only-grows": (
+        *(Rule(name, "no bit of the status is cleared", status_grows) for name in Transport.status_steps),
+    ),
+    "initialisation-order": (
+        Rule("set_acknowledge", "the device was reset, and seen to be", _reset_was_seen),
+        Rule("set_driver", "ACKNOWLEDGE came before", _after(Stage.ACKNOWLEDGE)),
+        Rule("accept_features", "DRIVER came before", _after(Stage.DRIVER)),
+        Rule("set_features_ok", "the features came before", _after(Stage.FEATURES)),
+        *(
+            Rule(name, "after the features, before DRIVER_OK", _after(*_NEGOTIATED))
+            for name in ("configure", "select", "write_size", "write_address", "write_enable")
+        ),
+        Rule("set_driver_ok", "every queue was set up, and DRIVER_OK is new", _all_set_up),
+    ),
+    "features-ok-read-back": (
+        *(
+            Rule(name, "FEATURES_OK was read back, and set", _was_checked)
+            for name in ("configure", "select", "write_address", "write_enable", "set_driver_ok")
+        ),
+    ),
+    "queue-enabled-last": (
+        Rule("write_enable", "memory, size and addresses were there", _last),
+        Rule("write_address", "legacy: memory was there for the page frame", _last),
+        Rule("set_driver_ok", "every queue is enabled", _everything),
+    ),
+    "no-early-kick": (Rule("notify", "DRIVER_OK is set", _is_ready),),
+    "rings-outlive-device": (
+        Rule("clear", "the device was seen reset", _device_is_off),
+        Rule("see_removed", "without that, nothing is freed", _kept_for_ever),
+        Rule("fail", "the device was never told to begin", _device_never_on),
+        Rule("notify", "the ring is there", _has_memory),
+    ),
+}
+"""What each theorem about steps demands of which step."""
 
 
-def _nothing_left_out(model: Transport) -> tuple[Flag, Flag]:
-    """All that is offered and understood is accepted, if the offer is consistent (2.2.1e)."""
-    wanted = {name: both(model.offered[name], model.understood[name]) for name in FEATURES}
-    accepted = model.accepted()
-    return prerequisites_hold(wanted), both(*(implies(wanted[name], accepted[name]) for name in FEATURES))
-
-
-def _prerequisites(model: Transport) -> tuple[Flag, Flag]:
-    return no(model.linux), prerequisites_hold(model.accepted())
-
-
-def _prerequisites_linux(model: Transport) -> tuple[Flag, Flag]:
-    return model.linux, prerequisites_hold(model.accepted())
-
-
-ACCEPTED = (
-    _features(_only_offered, "accepted only if offered and understood"),
-    _features(_prerequisites, "virtio-1.x: accepted only with what it needs"),
-    _features(_nothing_left_out, "of a consistent offer, all that is understood is accepted"),
-)
-ACCEPTED_LINUX = (_features(_prerequisites_linux, "linux-3.11: accepted only with what it needs"),)
-
-# The queue of a frame.
-
-
-def _numbers(
-    build: Callable[[Transport, Any, Any, Flag], tuple[Flag, Flag]], label: str
-) -> Obligation:  # fmt: skip
-    def query(stage: ProofStage) -> Query:
-        model = modelled(stage, Transport)
-        value, used, recorded = z3.Int("value"), z3.Int("in_use"), z3.Bool("recorded")
-        given, goal = build(model, value, used, recorded)
-        facts = both(value >= 0, used >= 1, used <= MOST_PAIRS, given)
-        return ask(model, {"given": facts}, goal, {}, {"value": value, "in_use": used, "recorded": recorded})
-
-    return lemma(label, query)
-
-
-def _one_reduction(model: Transport, value: Any, used: Any, recorded: Flag) -> tuple[Flag, Flag]:
-    less = value - used
-    return model.reduces(value, used, recorded), both(less >= 0, less < value, less % used == value % used)
-
-
-def _reduced(model: Transport, value: Any, used: Any, recorded: Flag) -> tuple[Flag, Flag]:
-    return no(model.reduces(value, used, recorded)), both(value < used, value == value % used)
-
-
-def _pairs_in_use(stage: ProofStage) -> Query:
-    model = modelled(stage, Transport)
-    used, wanted, most = z3.Ints("in_use wanted max_virtqueue_pairs")
-    multiqueue, answer = z3.Bools("multiqueue answer")
-    pairs = model.pairs(multiqueue, most)
-    after = model.pairs_used(used, wanted, pairs, answer)
-    given = both(used >= 1, used <= pairs)
-    goal = both(pairs >= 1, pairs <= MOST_PAIRS, after >= 1, after <= pairs)
-    values = {"in_use": used, "wanted": wanted, "max_virtqueue_pairs": most, "multiqueue": multiqueue}
-    return ask(model, {"given": given}, goal, {}, values)
-
-
-SELECTED = (
-    lemma("from 1 to all pairs are in use, whatever is asked for and answered", _pairs_in_use),
-    _numbers(_one_reduction, "a subtraction leaves a smaller number, not below 0, with the same remainder"),
-    _numbers(_reduced, "what is left is a queue in use, and depends on the frame's number alone"),
-)
-
-# A run that ends badly.
-
-
-def _slow_reset(stage: ProofStage) -> Query:
-    """Two queues are set up on the legacy transport; at removal the device takes its time to reset."""
-    model = modelled(stage, Transport)
-    s = model.initial()
-    queue = "select allocate write_address"
-    start = "reset see_reset set_acknowledge set_driver accept_features configure"
-    script = f"{start} {queue} {queue} set_driver_ok remove see_removed clear".split()
-    hypotheses: dict[str, Flag] = {"legacy": both(model.linux, no(model.modern), model.queues == 2)}
-    states = {"0": s}
-    for number, name in enumerate(script, 1):
-        step = model.take(name, s, Choice(ok=z3.Bool(f"device_does_{number}_{name}")))
-        hypotheses[f"{number}: {name}"] = step.guard
-        s = step.after
-        states[f"{number}: {name}"] = s
-    return ask(model, hypotheses, any_of(s.allocated, no(s.live)), states, {})
-
-
-SLOW_RESET = (lemma("a device that is slow to reset: no ring is freed before it has done so", _slow_reset),)
+def steps_of(theorem: str) -> tuple[Obligation, ...]:
+    """Return the obligations of a theorem about steps."""
+    invariants = INVARIANTS[theorem]
+    rules = (claim(Transport, rule.words, rule.step, invariants, rule.holds) for rule in RULES[theorem])
+    return (*induction(Transport, invariants), *rules)

@@ -4,8 +4,9 @@ As those of the transmit queue, each is an induction of its own.
 """
 
 from ..model.transport import Transport
-from . import transport_claims as claims
+from . import transport_lemmas as lemmas
 from .theorem import Theorem
+from .transport_claims import steps_of
 
 TRANSPORT_THEOREMS = (
     Theorem(
@@ -18,7 +19,7 @@ TRANSPORT_THEOREMS = (
             "profiles."
         ),
         clause="2.1.1b",
-        obligations=claims.STATUS_GROWS,
+        obligations=steps_of("status-only-grows"),
         broken_by=("X20",),
         subject=Transport,
     ),
@@ -32,7 +33,7 @@ TRANSPORT_THEOREMS = (
             " the status once, whatever it says."
         ),
         clause="3.1.1a",
-        obligations=claims.INITIALISATION_ORDER,
+        obligations=steps_of("initialisation-order"),
         broken_by=(),
         subject=Transport,
     ),
@@ -45,7 +46,7 @@ TRANSPORT_THEOREMS = (
             "probe fails."
         ),
         clause="3.1.1d",
-        obligations=claims.FEATURES_OK,
+        obligations=steps_of("features-ok-read-back"),
         broken_by=("X26",),
         subject=Transport,
     ),
@@ -59,7 +60,7 @@ TRANSPORT_THEOREMS = (
             "driver understands is left out."
         ),
         clause="2.2.1a",
-        obligations=claims.ACCEPTED,
+        obligations=lemmas.ACCEPTED,
         broken_by=("X18",),
         subject=Transport,
     ),
@@ -72,7 +73,7 @@ TRANSPORT_THEOREMS = (
             "and every virtqueue is enabled when DRIVER_OK is written."
         ),
         clause="4.1.4.3.2d",
-        obligations=claims.QUEUE_ENABLED_LAST,
+        obligations=steps_of("queue-enabled-last"),
         broken_by=("X19",),
         subject=Transport,
     ),
@@ -81,7 +82,7 @@ TRANSPORT_THEOREMS = (
         title="The device is notified only after DRIVER_OK",
         statement=("The notify register is written only while DRIVER_OK is set, on any queue."),
         clause="3.1.1g",
-        obligations=claims.NO_EARLY_KICK,
+        obligations=steps_of("no-early-kick"),
         broken_by=("X21",),
         subject=Transport,
     ),
@@ -95,7 +96,7 @@ TRANSPORT_THEOREMS = (
             "asked for and whatever the device answered."
         ),
         clause="5.1.6.5.6.1d",
-        obligations=claims.SELECTED,
+        obligations=lemmas.SELECTED,
         broken_by=("X22",),
         subject=Transport,
     ),
@@ -108,7 +109,7 @@ TRANSPORT_THEOREMS = (
             "everything stays allocated. The driver notifies no device whose rings are gone."
         ),
         clause="4.1.4.3.2e",
-        obligations=claims.REMOVED,
+        obligations=steps_of("rings-outlive-device"),
         broken_by=(),
         subject=Transport,
     ),
@@ -121,7 +122,7 @@ TRANSPORT_THEOREMS = (
             "is."
         ),
         clause="2.2.1b",
-        obligations=claims.ACCEPTED_LINUX,
+        obligations=lemmas.ACCEPTED_LINUX,
         broken_by=(),
         expected="refuted",
         subject=Transport,
@@ -135,7 +136,7 @@ TRANSPORT_THEOREMS = (
             " write to them."
         ),
         clause="2.4.2a",
-        obligations=claims.SLOW_RESET,
+        obligations=lemmas.SLOW_RESET,
         broken_by=(),
         expected="refuted",
         subject=Transport,
