@@ -122,7 +122,7 @@ class WorkerProcess(Generic[HeaderType]):
         return os.pread(self._output, 4000, max(0, size - 4000)).decode("utf-8", "replace")
 
     def restart(self) -> None:
-        """End the process, whatever it is doing, and start another. There is no queue or device afterwards."""
+        """End the process, whatever it is doing, and start another. No queue or device is left."""
         self._stop()
         self._start()
 
