@@ -4,7 +4,7 @@ The header is ``struct virtio_net_hdr`` (VIRTIO 1.3 section 5.1.6), little endia
 as it is, with its checksum completed if asked. TCP over IPv4 or IPv6 becomes segments of at most gso_size
 bytes of payload: identification and sequence number go on, FIN and PSH are on the last one only, CWR on the
 first one only if the header has the ECN bit; without that bit it is repeated like other flags. A UDP datagram
-becomes IP fragments (UFO) of at most gso_size bytes, rounded down to a multiple of 8; IPv4 headers are
+becomes IP fragments (UFO) of at most gso_size bytes, all but the last a multiple of 8; IPv4 headers are
 repeated whole, without DF. The frame's end is taken for the packet's end, whatever its length fields say.
 hdr_len is a hint here: it must lie in the frame, headers are found by reading them.
 """
@@ -211,8 +211,9 @@ def _fragments(frame: bytes, layers: _Layers, gso_size: int) -> list[bytes]:
         raise OffloadError(f"a gso_size of {gso_size} is too small for fragments, which are 8 bytes at least")
     identification = crc32(frame).to_bytes(4, "big")
     made = []
-    for at in range(start, len(frame), size):
-        more = at + size < len(frame)
+    at = start
+    while at < len(frame):
+        more = len(frame) - at > gso_size
         fragment = datagram[:start]
         if layers.version == 4:
             word = (at - start) // 8 | (_MORE_FRAGMENTS if more else 0)
@@ -220,7 +221,9 @@ def _fragments(frame: bytes, layers: _Layers, gso_size: int) -> list[bytes]:
         else:
             named, fragment[layers.naming] = fragment[layers.naming], _FRAGMENT
             fragment += struct.pack("!BBH", named, 0, at - start | more) + identification
-        fragment += datagram[at : at + size]
+        end = at + size if more else len(frame)
+        fragment += datagram[at:end]
+        at = end
         _finish_ip(fragment, layers, 0)
         made.append(bytes(fragment))
     return made

@@ -196,6 +196,14 @@ def test_udp_fragments_are_scapys(data: st.DataObject, payload: bytes, gso_size:
     assert link + bytes(again) == expected
 
 
+def test_the_last_fragment_is_as_long_as_any() -> None:
+    """All fragments but the last are of a multiple of 8 bytes, the last of gso_size at most."""
+    packet = V4 / UDP() / bytes(2 * 168 - 8 + 1)
+    for size, lengths in ((169, [168, 169]), (168, [168, 168, 1]), (336, [336, 1]), (337, [337])):
+        sent = wire_frames(asked(packet, UDP, GSO_UDP, size), finished(packet))
+        assert [len(each) - 34 for each in sent] == lengths
+
+
 def test_what_every_fragment_repeats() -> None:
     """Over IPv6 each fragment repeats the headers for every hop, not the options for the destination."""
     packet = V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / UDP() / bytes(100)
