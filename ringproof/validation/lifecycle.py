@@ -141,7 +141,7 @@ class LifeCycle:
         self.docket.check(
             "3.3.1b",
             not self.live,
-            "the driver was removed, and the device was not reset",
+            "the driver was removed, and DRIVER_OK was still set",
             self._log.count - 1,
         )
 

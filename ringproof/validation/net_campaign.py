@@ -77,11 +77,8 @@ class _NetCampaign:
     def _devices(self) -> NetFailure | None:
         frames = [Frame(Packet(pattern(60 + at)), cpu=at) for at in range(8)]
         sends = [Op(NetCode.XMIT, a=at) for at in range(4)]
-        configs = list(probed_configs(self.offer))
-        if self.options.quick:
-            configs = Random(self.options.seed).sample(configs, min(len(configs), 40))
-        for config in configs:
-            traffic = Traffic(config, len(frames), self.options.seed)
+        for config in probed_configs(self.offer, quick=self.options.quick):
+            traffic = Traffic(config, frames, self.options.seed)
             failure = self.pair.begin(config, frames) or self.pair.play(
                 [Op(NetCode.PROBE), *sends, Op(NetCode.RAISE, a=3), Op(NetCode.INTERRUPT)]
             )
@@ -106,7 +103,7 @@ class _NetCampaign:
         pair = self.pair
         frames = self._pool(config, seed, _FRAMES)
         last = [Frame(Packet(pattern(64)), cpu=cpu) for cpu in range(config.pairs)]
-        traffic = Traffic(config, len(frames), seed)
+        traffic = Traffic(config, frames, seed)
         finish = [Op(NetCode.XMIT, a=len(frames) + at) for at in range(len(last))]
         failure = self._begun(config, [*frames, *last])
         for _ in range(9):
@@ -121,18 +118,15 @@ class _NetCampaign:
     def _pool(self, config: NetConfig, seed: int, count: int) -> list[Frame]:
         """Frames for a device; what a stack would never ask for only for drivers that follow a reference."""
         features = config.offered & config.understood
-        made = Shapes(Random(seed), features, lawful=not self.pair.exact).pool(count)
-        return made
+        return Shapes(Random(seed), features, lawful=not self.pair.exact).pool(count)
 
     def _long_run(self) -> NetFailure | None:
         config = replace(next(traffic_configs(self.offer, self.options.seed)), queue_size=256, pairs=1)
         pair = self.pair
-        shapes = Shapes(
-            Random(self.options.seed), config.offered & config.understood, lawful=True, longest=1514
-        )
-        frames = shapes.pool(_LONG_POOL)
+        features = config.offered & config.understood
+        frames = Shapes(Random(self.options.seed), features, lawful=True, longest=1514).pool(_LONG_POOL)
         failure = self._begun(config, frames)
-        traffic = Traffic(config, len(frames), self.options.seed)
+        traffic = Traffic(config, frames, self.options.seed)
         before, at = pair.sent, 0
         while failure is None and pair.sent - before < _LONG_FRAMES and pair.observer.probed:
             numbers = [(at + step) % _LONG_POOL for step in range(56)]
@@ -182,11 +176,13 @@ class _NetCampaign:
             times = self.pair.oracles.get(name, 0)
             verdict: CheckVerdict = "pass" if times else "not exercised"
             bad: CheckVerdict = "warn" if name in WARNINGS else "fail"
-            yield _check(
-                name, "oracle: network", failures.get(name), verdict, f"{words} Held {times:,} times.", bad
-            )
+            detail = f"{words} Held {times:,} times."
+            yield _check(name, "oracle: network", failures.get(name), verdict, detail, bad)
         for check in NET_CHECKS.values():
-            yield _check(check.name, check.source, failures.get(check.name), "pass", check.rule)
+            times = self.pair.made.get(check.name, 0)
+            verdict = "pass" if times else "not exercised"
+            detail = f"{check.rule} Looked at {times:,} times." if times else check.rule
+            yield _check(check.name, check.source, failures.get(check.name), verdict, detail)
         known = {*ORACLES, *_HEALTH, AGREEMENT, *(check.name for check in NET_CHECKS.values())}
         for name, failure in failures.items():
             if name not in known and failure.kind != "clause":
@@ -287,7 +283,7 @@ def _look_again(campaign: _NetCampaign) -> None:
 def _shown(
     pair: NetPair, failures: dict[str, NetFailure], driver: str, options: Options
 ) -> tuple[NetFailure | None, Path | None, str]:
-    """Shrink the failure that says most, and write it down: itself, where its document is, what went wrong."""
+    """Shrink the failure that says most, and write it down; it, where that is, and why it is nowhere."""
     serious = [failure for failure in failures.values() if failure.check not in WARNINGS]
     if not serious:
         return None, None, ""
@@ -295,7 +291,7 @@ def _shown(
     failure = min(serious, key=lambda one: (order.index(one.kind), len(one.operations)))
     seconds = min(options.shrink_seconds, 12.0) if options.quick else options.shrink_seconds
     patience, known = pair.patience, pair.known
-    pair.known = set()
+    pair.known = failures.keys() - {failure.check}  # nothing else is to end a run before it shows
     if failure.kind == "hang":
         pair.patience, seconds = min(patience, 0.5), min(seconds, 8.0)
     try:

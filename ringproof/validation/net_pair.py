@@ -21,12 +21,13 @@ from ..impl.harness.net_runner import NetRunner
 from ..journey.lockstep import result_difference
 from .clauses import Docket
 from .net_failure import NetFailure, NetFailureKind
-from .net_findings import NET_CHECKS, NetFinding
+from .net_findings import NET_CHECKS, NetFinding, NetFindingCode
 from .net_worker import DriverStopped, Hang, NetWorker
 from .observer import Fault, Observer
 
 BATCH = 64
 """Operations that cross over to the worker at once, before anything is compared."""
+_FREEING = frozenset({int(NetCode.XMIT), int(NetCode.INTERRUPT)})
 _ALONE = frozenset({int(NetCode.PROBE), int(NetCode.REMOVE)})
 _PARTS = ("the descriptor table", "the available ring", "the used ring")
 
@@ -92,6 +93,7 @@ class NetPair:
         self.soft: dict[str, NetFailure] = {}
         self.docket = Docket()
         self.oracles: dict[str, int] = {}
+        self.made: dict[str, int] = {}
         self.operations = 0
         self.sent = 0
         self.compared = 0
@@ -104,6 +106,7 @@ class NetPair:
         self._faults = 0
         self._following = exact
         self._over = False
+        self._tallying = True
         self.keeps_results = False
         self.results: list[NetResult] = []
 
@@ -120,7 +123,7 @@ class NetPair:
         self._settle()
         if self._worker is not None:
             self._worker.close()
-        self._worker = self._runner = self._observer = None
+        self._worker = self._runner = None
 
     @property
     def observer(self) -> Observer:
@@ -138,13 +141,19 @@ class NetPair:
 
     def begin(self, config: NetConfig, frames: Sequence[Frame]) -> NetFailure | None:
         """Make a new device, with no driver on it yet. Raises LibraryError, BuildError, OutOfRoom."""
-        self.close()
+        if self._over or (self._observer is not None and self._observer.probed):
+            self.close()  # where a run has not come to its end, the process may be in any state
+        self._settle()
         self._config, self._frames, self._played, self._faults = config, tuple(frames), [], 0
         self.results = []
         self._following, self._over = self.exact, False
         self._observer = Observer(config, self._frames)
         try:
-            self._worker = NetWorker(self.library, config, frames, timeout=self.patience)
+            if self._worker is None:
+                self._worker = NetWorker(self.library, config, frames, timeout=self.patience)
+            else:
+                self._worker.timeout = self.patience
+                self._worker.begin(config, frames)
         except DriverStopped as stopped:
             return self._stopped(stopped, 0)
         if self.exact:
@@ -194,8 +203,13 @@ class NetPair:
         self.observer.frames = self._frames
 
     def attempt(self, config: NetConfig, frames: Sequence[Frame], ops: Sequence[Op]) -> dict[str, NetFailure]:
-        """Run operations on a new device to their end; what failed, by check, the first of each."""
+        """Run operations on a new device to their end; what failed, by check, the first of each.
+
+        The driver starts in a process of its own. Nothing is added to the sums.
+        """
+        self.close()
         kept, self.soft = self.soft, {}
+        self._tallying = False
         try:
             failure = self.begin(config, frames) or self.play(ops)
             if failure is None and self.observer.probed:
@@ -207,7 +221,8 @@ class NetPair:
                 found.setdefault(failure.check, failure)
             return found
         finally:
-            self.soft = kept
+            self._settle()
+            self.soft, self._tallying = kept, True
 
     @property
     def played(self) -> tuple[Op, ...]:
@@ -229,6 +244,9 @@ class NetPair:
             if len(batch) >= BATCH or op.code in _ALONE or (sends and op.a in numbers):
                 if batch:
                     yield batch
+                batch, numbers = [], set()
+            if sends and batch and op.a in self.observer.held and any(one.code in _FREEING for one in batch):
+                yield batch  # the frame may come back by it
                 batch, numbers = [], set()
             if not self.observer.playable(op):
                 continue
@@ -418,10 +436,15 @@ class NetPair:
     def _settle(self) -> None:
         """Add what the observer saw to the books of all runs."""
         self._gather()
-        if self._observer is not None:
-            self.docket.add(self._observer.docket)
-            for check, times in self._observer.oracles.items():
-                self.oracles[check] = self.oracles.get(check, 0) + times
+        observer, self._observer = self._observer, None
+        if observer is None or not self._tallying:
+            return
+        self.docket.add(observer.docket)
+        for check, times in observer.oracles.items():
+            self.oracles[check] = self.oracles.get(check, 0) + times
+        for each in self._worker.checks() if self._worker is not None else ():
+            name = NET_CHECKS[NetFindingCode(each.code)].name
+            self.made[name] = self.made.get(name, 0) + each.checked
 
 
 def _end(packet: PlacedPacket) -> int:

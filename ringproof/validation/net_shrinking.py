@@ -6,9 +6,12 @@ from dataclasses import replace
 from ..impl.harness.frames import Frame, Gso, OutOfRoom, Packet
 from ..impl.harness.net_operations import NetCode, NetConfig, Op
 from .net_failure import NetFailure
+from .packets import packet
 from .shapes import pattern
 from .shrinking import Deadline, without_needless
 from .traffic import ALL
+
+_SHORT = 120  # bytes of the longest of those that are made instead
 
 Attempt = Callable[[NetConfig, Sequence[Frame], Sequence[Op]], dict[str, NetFailure]]
 """Runs operations on a new device; what failed, by check."""
@@ -101,19 +104,22 @@ class _Shrinker:
 
 
 def _simpler_frame(frame: Frame) -> Iterator[Frame]:
-    packet, length = frame.packet, len(frame.data)
+    data_of, length = frame.packet, len(frame.data)
     plain = Frame(Packet(b"x"))
     if frame != plain:
         yield plain
-    if packet.pieces > 1:
+    if frame.checksum and length > _SHORT:
+        data, start, offset = packet(b"x" * 40, ipv6=frame.gso == Gso.TCPV6, cwr=frame.ecn, complete=False)
+        yield replace(frame, packet=Packet(data), csum_start=start, csum_offset=offset)
+    if data_of.pieces > 1:
         yield replace(frame, packet=Packet(frame.data))
-        if not packet.packets and len(packet.fragments) > 1:
+        if not data_of.packets and len(data_of.fragments) > 1:
             try:
-                yield replace(frame, packet=replace(packet, fragments=packet.fragments[:-1]))
+                yield replace(frame, packet=replace(data_of, fragments=data_of.fragments[:-1]))
             except ValueError:  # the checksum would lie outside
                 return
     for shorter in (64, 100, length // 2):
-        if 0 < shorter < length and not frame.checksum and packet.pieces == 1:
+        if 0 < shorter < length and not frame.checksum and data_of.pieces == 1:
             yield replace(frame, packet=Packet(pattern(shorter)))
     if frame.gso != Gso.NONE or frame.gso_size or frame.ecn:
         yield replace(frame, gso=Gso.NONE, gso_size=0, ecn=False)

@@ -7,8 +7,10 @@ played, so nothing here knows what a driver does.
 from collections.abc import Callable, Sequence
 from random import Random
 
+from ..impl.harness.frames import Frame, Gso
 from ..impl.harness.net_operations import F_CTRL_VQ, F_EVENT_IDX, F_MQ, NetCode, NetConfig, Op
 from ..impl.harness.operations import OpFlag
+from .shapes import MOST_SEGMENTS, filled
 
 ALL = 0xFFFF_FFFF
 _FAIL, _RELATIVE = int(OpFlag.FAIL_ALLOC), int(OpFlag.RELATIVE)
@@ -16,14 +18,20 @@ _MOST = 64  # frames in a burst
 
 
 class Traffic:
-    """Batches for a device of ``config`` and ``count`` frames, drawn from ``seed``.
+    """Batches for a device of ``config`` and the frames there are, drawn from ``seed``.
 
     ``transmit_queues`` are how many of them can be in use. With ``gentle`` memory never fails to be had.
     """
 
-    def __init__(self, config: NetConfig, count: int, seed: int, *, gentle: bool = False) -> None:
+    def __init__(
+        self, config: NetConfig, frames: Sequence[Frame], seed: int, *, gentle: bool = False
+    ) -> None:
         self._random = Random(seed)
-        self._count = count
+        self._count = len(frames)
+        segments = [filled(frame.packet) for frame in frames]
+        self._small = [at for at, count in enumerate(segments) if count == 1]
+        plain = [not frame.checksum and frame.gso == Gso.NONE for frame in frames]
+        self._big = [at for at, count in enumerate(segments) if count == MOST_SEGMENTS and plain[at]]
         self._size = max(1, config.queue_size)
         features = config.offered & config.understood
         self._event_idx = bool(features & F_EVENT_IDX)
@@ -38,7 +46,7 @@ class Traffic:
         if not self._round:
             self._round = [
                 self._burst, self._burst, self._trickle, self._words, self._fill, self._interrupts,
-                self._chaos,
+                self._chaos, self._squeeze,
             ]  # fmt: skip
             if self.transmit_queues > 1:
                 self._round.append(self._pairs)
@@ -135,6 +143,22 @@ class Traffic:
             if random.randrange(2):
                 made.append(Op(NetCode.INTERRUPT))
             made.append(send)
+        return [*made, *self.drain()]
+
+    def _squeeze(self) -> list[Op]:
+        """Small frames fill a queue in part, then the longest come, before and after some are completed."""
+        random, made = self._random, self.drain()
+        queue = self._queues[0]
+        small, big = self._small[:], self._big[:]
+        random.shuffle(small)
+        for part in range(3):
+            count = min(len(small), max(2, (self._size - 19) // 2))
+            made += [Op(NetCode.XMIT, a=small.pop()) for _ in range(count)]
+            made += [Op(NetCode.XMIT, a=frame) for frame in big[part::3][:2]]
+            made.append(Op(NetCode.NET_READ, in_=queue))
+            done = random.randint(count // 2, count)
+            made += [Op(NetCode.NET_COMPLETE, in_=queue, b=1, c=done), Op(NetCode.INTERRUPT)]
+            made += [Op(NetCode.XMIT, a=frame) for frame in big[-2:]]
         return [*made, *self.drain()]
 
     def _interrupts(self) -> list[Op]:
