@@ -33,10 +33,11 @@ TRANSMIT_THEOREMS = (
         statement=(
             "Whenever the queue is stopped and nobody holds its lock, the interrupt's callback is about "
             "to run, or an interrupt is pending that will find something used, or chains are still with "
-            "the device and one of those completions will interrupt. So no queue stays stopped, on a "
-            "device that completes all it was given and interrupts as VIRTIO 1.3, 2.7.7.2 demands, and a "
-            "system that runs the handler. Both profiles; linux-3.11 on queues of at least 19 "
-            "descriptors."
+            "the device and one of those completions will interrupt. A wake-up of virtio-1.x that finds "
+            "too little room leaves another under way, until everything has come back. So no queue stays "
+            "stopped, if the device completes all it was given and interrupts as VIRTIO 1.3, 2.7.7.2 "
+            "demands, if the handler is run, and if memory is accessed in program order. Both profiles; "
+            "linux-3.11 on queues of at least 19 descriptors."
         ),
         clause="2.7.14/n1",
         obligations=claims.NO_LOST_WAKE_UP,
