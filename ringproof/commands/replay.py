@@ -19,6 +19,7 @@ from ..traces.document import TraceDocument, from_json
 from ..traces.replay import replay_document
 from ..traces.terminal import render
 from ..validation.evidence import DriverReplay, replay_on_driver
+from ..validation.net_evidence import replay_net
 from .build import build_shipped
 
 
@@ -40,6 +41,11 @@ def _show_driver(outcome: DriverReplay, console: Console) -> None:
 def _on_driver(document: TraceDocument, library: Path, as_json: bool) -> int:
     by_meaning = document.extra.get("compared") == "by meaning"
     outcome = replay_on_driver(document.operations, document.config, library, by_meaning=by_meaning)
+    return _told(outcome, as_json)
+
+
+def _told(outcome: DriverReplay, as_json: bool) -> int:
+    """Show what a driver did with a failure that validate has kept."""
     if as_json:
         answer = {
             "driver": outcome.driver,
@@ -79,6 +85,9 @@ def _whole_driver(
     document: NetTrace, name: str, driver: Path | None, on_c: bool, everything: bool, as_json: bool
 ) -> int:
     """Replay the trace of a network driver."""
+    if driver is not None and "check" in document.extra:
+        by_meaning = document.extra.get("compared") == "by meaning"
+        return _told(replay_net(document, driver, by_meaning=by_meaning), as_json)
     if driver is None and on_c:
         driver = build_shipped(None, profile=document.config.profile)
     if driver is not None:

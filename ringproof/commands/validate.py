@@ -13,7 +13,7 @@ from ..building import BuildError, build_driver
 from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, BadInputError
 from ..impl.harness.reference_runner import QueueConfig
 from ..validation.campaign import Options
-from ..validation.campaign import validate as run_campaign
+from ..validation.examination import examine
 from ..validation.library import LibraryError
 from ..validation.report import ValidationReport, render
 
@@ -81,7 +81,10 @@ def validate(
     as_json: bool,
     verbose: bool,
 ) -> int:
-    """Drive virtqueue code in a shared library, play the device, and give a verdict per check."""
+    """Drive a driver in a shared library, play the device, and give a verdict per check.
+
+    Virtqueue code behind ringproof_driver.h, a whole network driver behind ringproof_net_driver.h, or both.
+    """
     if not libraries and source is None:
         raise BadInputError(
             "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
@@ -99,7 +102,7 @@ def validate(
     reports: list[ValidationReport] = []
     for library in targets:
         try:
-            report = run_campaign(library, options=options)
+            report = examine(library, options=options)
         except (LibraryError, BuildError) as error:
             report = _failed(library, error)
             click.echo(f"ringproof: {report.message}", err=True)

@@ -63,6 +63,11 @@ class Docket:
         assert clause in CLAUSES, clause
         self.breaches.setdefault(clause, (access, sentence))
 
+    def excuse(self, clause: str, remark: str) -> None:
+        """Add to the sentence on a breach what led to it."""
+        access, sentence = self.breaches[clause]
+        self.breaches[clause] = access, f"{sentence}; {remark}"
+
     def check(self, clause: str, held: bool, sentence: str, access: int | None = None) -> None:
         """Note one or the other; ``sentence`` says how it was broken."""
         if held:

@@ -64,6 +64,20 @@ def inspect_library(path: Path, entry: str = ENTRY) -> LibraryInfo:
         raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def entries(path: Path) -> tuple[str, ...]:
+    """Return the entries that a library exports, ENTRY first. Raises LibraryError when there is none."""
+    found, missing = [], None
+    for entry in _HEADERS:
+        try:
+            inspect_library(path, entry)
+            found.append(entry)
+        except LibraryError as error:
+            missing = missing or error
+    if missing is not None and not found:
+        raise missing
+    return tuple(found)
+
+
 @lru_cache(maxsize=64)
 def _looked_at(path: Path, where: Path, entry: str, _version: tuple[int, ...]) -> LibraryInfo:
     with where.open("rb") as stream:

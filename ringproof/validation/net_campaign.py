@@ -12,6 +12,7 @@ from ..impl.harness.frames import Frame, OutOfRoom, Packet
 from ..impl.harness.net_operations import NetCode, NetConfig, Op
 from ..traces.document import TraceError
 from .campaign import Options
+from .clauses import CLAUSES
 from .net_configurations import Offer, described, probed_configs, traffic_configs
 from .net_evidence import TRAIT_LINUX_3_11, TRAIT_VIRTIO_1, keep_net, net_steps_in_words
 from .net_failure import NetFailure
@@ -191,12 +192,17 @@ class _NetCampaign:
     def _clauses(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
         for ruling in self.pair.docket.rulings():
             name = f"clause-{ruling.clause}"
-            failure = failures.get(name)
-            held = f" Held {ruling.held:,} times." if ruling.verdict == "pass" else ""
+            failure, words = failures.get(name), CLAUSES[ruling.clause].words
+            detail = ruling.detail
             if failure is not None:
-                yield _check(name, ruling.clause, failure, "fail", "")
-            else:
-                yield Check(name, ruling.clause, ruling.verdict, ruling.detail + held)
+                check = _check(name, ruling.clause, failure, "fail", "")
+                yield replace(check, detail=f"{words} Seen: {check.detail}")
+                continue
+            if ruling.verdict == "pass":
+                detail = f"{words} Held {ruling.held:,} times."
+            elif ruling.verdict == "warn":
+                detail = f"{words} Seen: {detail}"
+            yield Check(name, ruling.clause, ruling.verdict, detail)
 
 
 def _check(

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..impl.harness.net_operations import FEATURE_NAMES, NetCode, NetConfig, Net
 from ..impl.harness.net_runner import NetRunner
 from ..journey.document import NetTrace, TraceError
 from ..journey.recording import Recorder
+from .evidence import DriverReplay
 from .net_failure import NetFailure
 from .net_narration import net_op_in_words, net_result_in_words
 from .net_pair import NetPair
@@ -78,28 +79,12 @@ def _document(failure: NetFailure, driver: str, *, exact: bool) -> NetTrace:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NetReplay:
-    """What came of a document's operations.
-
-    ``differs`` says whether the driver parted from the reference or failed a check, ``step`` at which
-    operation, from 0, ``detail`` how, in one line; ``lines`` are the operations in words with what came of
-    them on the driver, or on the reference if there is none.
-    """
-
-    driver: str
-    differs: bool
-    check: str
-    clause: str
-    step: int
-    detail: str
-    lines: tuple[str, ...]
-
-
 def replay_net(
     document: NetTrace, library: Path | None = None, *, by_meaning: bool = False, hang_seconds: float = 10.0
-) -> NetReplay:
+) -> DriverReplay:
     """Run a document's operations on the driver in ``library``, judged as validate does, or on the reference.
+
+    ``step`` of what is returned counts from 0, and ``lines`` are the operations that could be asked.
 
     A driver that declares to follow a profile is compared with that; features it does not understand are
     left out. A clause that is only a SHOULD does not count. Raises LibraryError, BuildError; ValueError, one
@@ -122,7 +107,7 @@ def replay_net(
         return _told(name, failure, "the driver does as it should", lines, len(pair.played))
 
 
-def _on_reference(config: NetConfig, document: NetTrace) -> NetReplay:
+def _on_reference(config: NetConfig, document: NetTrace) -> DriverReplay:
     runner, watch = NetRunner(config, document.frames), Observer(config, document.frames)
     played: list[Op] = []
     results: list[NetResult] = []
@@ -159,10 +144,10 @@ def _on_reference(config: NetConfig, document: NetTrace) -> NetReplay:
 
 def _told(
     driver: str, failure: NetFailure | None, praise: str, lines: tuple[str, ...], count: int
-) -> NetReplay:
+) -> DriverReplay:
     if failure is None:
-        return NetReplay(driver, False, "", "", count, praise, lines)
-    return NetReplay(driver, True, failure.check, failure.clause, failure.step, failure.detail, lines)
+        return DriverReplay(driver, False, "", "", count, praise, lines)
+    return DriverReplay(driver, True, failure.check, failure.clause, failure.step, failure.detail, lines)
 
 
 def _whole_config(document: NetTrace) -> NetConfig:

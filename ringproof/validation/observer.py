@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..impl.harness.frames import Frame, Gso
+from ..impl.harness.frames import Frame
 from ..impl.harness.net_operations import (
     EBUSY,
-    F_CSUM,
     F_CTRL_VQ,
     F_EVENT_IDX,
-    F_HOST_ECN,
     F_MQ,
     F_VERSION_1,
     Access,
@@ -31,7 +29,7 @@ from .clauses import CLAUSES, Docket
 from .headers import Headers, header_size
 from .lifecycle import LifeCycle
 from .negotiation import F_ANY_LAYOUT, sound
-from .shapes import GSO_FEATURES, MOST_SEGMENTS, filled
+from .shapes import MOST_SEGMENTS, filled, lawful
 
 Segments = Sequence[tuple[int, int, int]]
 """Address, length and flags of a chain's segments."""
@@ -213,16 +211,10 @@ class Observer:
 
     def _plain(self, frame: Frame) -> bool:
         """Whether there is no reason to drop a frame from an idle queue."""
-        features = self._features
         segments = filled(frame.packet)
         if segments > MOST_SEGMENTS or 1 + segments > self._config.queue_size:
             return False
-        if frame.gso == Gso.NONE:
-            return not frame.ecn and (not frame.checksum or bool(features & F_CSUM))
-        accepted = features & GSO_FEATURES.get(frame.gso, 0) and features & F_CSUM
-        if not accepted or not frame.checksum or not frame.gso_size:
-            return False
-        return not frame.ecn or (frame.gso != Gso.UDP and bool(features & F_HOST_ECN))
+        return lawful(frame, self._features)
 
     def _judge_queue(self, pair: int) -> None:
         if not self._features & F_MQ or not self._features & F_CTRL_VQ:
@@ -303,7 +295,11 @@ class Observer:
                 self._judge_order(op.in_, capture, number, lane)
             else:
                 self._oracle("frames-in-order", True, "")
+            before = set(self.docket.breaches)
             self._headers.see(capture.data, frame)
+            if not lawful(frame, self._features):
+                for clause in self.docket.breaches.keys() - before:
+                    self.docket.excuse(clause, "asked for by a frame that no stack hands over")
 
     def _judge_order(self, queue: int, capture: Capture, number: int, lane: _Lane) -> None:
         """Say which other frame came in a frame's place, if one did."""

@@ -42,6 +42,9 @@ class Stage:
 class ValidationReport:
     """What a validation found.
 
+    ``network`` is the report on the whole network driver, if the library has one; ``verdict`` is the worst of
+    both, everything else is about the virtqueue alone.
+
     ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``steps`` are the operations
     of the shrunk failure of the check ``shows``, in words, with a mark on the one that shows it; ``trace`` is
     its document.
@@ -59,6 +62,7 @@ class ValidationReport:
     shows: str = ""
     library: Path | None = None
     message: str = ""
+    network: "ValidationReport | None" = None
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values; keys are part of the public interface."""
@@ -80,13 +84,30 @@ class ValidationReport:
             "shows": self.shows,
             "steps": list(self.steps),
             "message": self.message,
+            "network": _part(self.network) if self.network is not None else None,
         }
+
+
+def _part(report: ValidationReport) -> dict[str, object]:
+    """Return the report on a part of a library as plain JSON values; it has no parts of its own."""
+    return {key: value for key, value in report.to_json().items() if key != "network"}
 
 
 def render(report: ValidationReport, console: Console, *, verbose: bool = False) -> None:
     """Print the report: failed checks first, then warnings, the others only if ``verbose``."""
     colour = _COLOUR[report.verdict]
     console.print(f"[{colour}]{report.verdict.upper()}[/]  {escape(report.driver)}", highlight=False)
+    if report.network is None:
+        _render_part(report, console, verbose, "ring operations")
+        return
+    if report.checks or report.message:
+        console.print("\n[bold]the virtqueue[/]", highlight=False)
+        _render_part(report, console, verbose, "ring operations")
+    console.print(f"\n[bold]the whole network driver[/], {escape(report.network.driver)}", highlight=False)
+    _render_part(report.network, console, verbose, "operations")
+
+
+def _render_part(report: ValidationReport, console: Console, verbose: bool, unit: str) -> None:
     if report.message:
         console.print(escape(report.message), highlight=False)
     if report.checks:
@@ -96,7 +117,7 @@ def render(report: ValidationReport, console: Console, *, verbose: bool = False)
     if report.operations:
         rate = report.operations / report.seconds if report.seconds else 0.0
         console.print(
-            f"[dim]compared {report.mode}: {report.operations:,} ring operations in {report.seconds:.1f} s "
+            f"[dim]compared {report.mode}: {report.operations:,} {unit} in {report.seconds:.1f} s "
             f"({rate:,.0f} per second)[/]",
             highlight=False,
         )

@@ -21,6 +21,7 @@ _MSS = (1, 8, 536, 1000, 1448, 9000)
 _LENGTHS = (1, 2, 14, 60, 64, 100, 100, 100, 300, 300, 590, 1514, 1514, 1515, 4096, 9014)
 _MOST = 64 << 10
 MOST_SEGMENTS = 1 + MAX_SKB_FRAGS
+_RECORDED = (*(0, 1, 2, 3, 7, 8) * 8, 65535)  # the last one takes the original very long
 _LONG_HEADS = 3  # of so many cuts one has all in its head
 
 
@@ -28,6 +29,17 @@ def filled(packet: Packet) -> int:
     """Count the pieces that hold any bytes: the segments behind the header."""
     own = bool(packet.head) + sum(bool(fragment.data) for fragment in packet.fragments)
     return own + sum(filled(following) for following in packet.packets)
+
+
+def lawful(frame: Frame, features: int) -> bool:
+    """Whether a stack hands such a frame to a driver under these features: it asks for nothing else."""
+    if frame.gso == Gso.NONE:
+        return not frame.ecn and (not frame.checksum or bool(features & F_CSUM))
+    if not features & F_CSUM or not features & GSO_FEATURES.get(frame.gso, 0):
+        return False
+    if not frame.checksum or not frame.gso_size:
+        return False
+    return not frame.ecn or (frame.gso != Gso.UDP and bool(features & F_HOST_ECN))
 
 
 def pattern(length: int, seed: int = 0) -> bytes:
@@ -132,7 +144,7 @@ class Shapes:
         if self._lawful and filled(made.packet) > MOST_SEGMENTS:
             made = replace(made, packet=Packet(made.data))
         if not random.randrange(4):
-            made = replace(made, recorded_queue=random.choice((0, 1, 2, 3, 7, 8, 65535)))
+            made = replace(made, recorded_queue=random.choice(_RECORDED))
         return replace(made, cpu=random.choice((0, 0, 1, 2, 3, 5, 63)))
 
     def _length(self) -> int:
