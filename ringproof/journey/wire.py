@@ -169,6 +169,8 @@ def _fragments(frame: Frame, original: _Packet, packets: Sequence[_Packet]) -> I
             name = f"fragment {number + 1}"
             offset, more, identification = _placed(packet)
             names.add(identification)
+            if packet.fragment is not None and packet.headers[-7] | packet.headers[-5] & 6:
+                yield f"{name} has reserved bits set in its fragment header"
             if offset != at:
                 yield f"{name} says it begins at byte {offset} where {at} comes next"
             if more != (number < len(packets) - 1):
