@@ -67,7 +67,8 @@ class NetDevice:
 
     ``captures`` holds what was read from transmit queues, in order, and ``segments`` address, length and
     DESC_F_WRITE or 0 of the segments of each; who has read them may empty both lists. What a queue was doing
-    is forgotten as soon as the driver resets the device or places the queue elsewhere.
+    is forgotten when the driver has reset the device or placed the queue elsewhere, or the device has seen it
+    taken down.
     """
 
     def __init__(self, windows: Sequence[tuple[int, memoryview]], registers: RegisterState) -> None:
@@ -93,6 +94,7 @@ class NetDevice:
         registers = self.registers
         placement = registers.placement(queue) if registers.driver_ok else None
         if placement is None:
+            self._queues.pop(queue, None)
             return None
         known = self._queues.get(queue)
         if known is None or known.epoch != registers.epoch or known.placement != placement:

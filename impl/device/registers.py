@@ -128,7 +128,7 @@ class Registers:
         config = self.config
         self.epoch += 1
         self._status_before = self.status
-        self._reads_before = 0 if self.epoch == 0 else config.reset_reads
+        self._reads_before = config.reset_reads
         self.status = 0
         self.driver_ok = False
         self.isr = 0
@@ -225,8 +225,7 @@ class Registers:
         self._device_feature_select = value
 
     def _read_device_feature(self) -> int:
-        word = self._device_feature_select
-        return self.config.offered >> 32 * word & _U32 if word < 2 else 0
+        return self.config.offered >> 32 * self._device_feature_select & _U32
 
     def _read_driver_feature_select(self) -> int:
         return self._driver_feature_select
@@ -235,8 +234,7 @@ class Registers:
         self._driver_feature_select = value
 
     def _read_driver_feature(self) -> int:
-        word = self._driver_feature_select
-        return self.driver_features >> 32 * word & _U32 if word < 2 else 0
+        return self.driver_features >> 32 * self._driver_feature_select & _U32
 
     def _write_driver_feature(self, value: int) -> None:
         word = self._driver_feature_select

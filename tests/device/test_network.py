@@ -173,21 +173,40 @@ def test_nothing_before_driver_ok(queue: int) -> None:
     assert guest.rings == rings
 
 
-def test_a_reset_forgets_chains() -> None:
-    """After a reset and set up anew a queue begins at index 0, with nothing in flight."""
-    guest = Guest()
-    for head in range(2):
-        guest.publish(1, head, [(DATA, 1, 0)])
-    guest.device.read(1, 0)
-    guest.status(0)
-    guest.registers.write(Region.IO, 4, 4, MQ)
-    guest.place(1, RINGS)
-    guest.status(7)
-    assert guest.device.read(1, 0) == (0, 0)
-    assert guest.device.complete(1, 0, 0, 9) == (0, False)
+def begun(guest: Guest) -> bool:
+    """Tell whether queue 1 begins at index 0 on zeroed rings, with nothing in flight."""
     guest.rings[:] = bytes(len(guest.rings))
+    if guest.device.complete(1, 0, 0, 9) != (0, False):
+        return False
     guest.publish(1, 3, [(DATA, 1, 0)])
-    assert guest.device.read(1, 0) == (1, crc32(struct.pack("<I", 1) + b"\0"))
+    return guest.device.read(1, 0) == (1, crc32(struct.pack("<I", 1) + b"\0"))
+
+
+def test_a_reset_forgets_chains() -> None:
+    """After a reset a queue begins anew, set up where it was before or elsewhere."""
+    for address in (RINGS + 3 * 4096, RINGS):
+        guest = Guest()
+        for head in range(2):
+            guest.publish(1, head, [(DATA, 1, 0)])
+        guest.device.read(1, 0)
+        guest.status(0)
+        guest.registers.write(Region.IO, 4, 4, MQ)
+        guest.place(1, address)
+        guest.status(7)
+        assert begun(guest)
+
+
+def test_a_queue_placed_elsewhere_begins_anew() -> None:
+    """Also without a reset, and back where it was, too."""
+    guest = Guest()
+    guest.publish(1, 0, [(DATA, 1, 0)])
+    guest.device.read(1, 0)
+    guest.place(1, RINGS)
+    assert begun(guest)
+    guest.place(1, 0)
+    assert guest.device.read(1, 0) is None
+    guest.place(1, RINGS)
+    assert begun(guest)
 
 
 def test_control_commands() -> None:
@@ -239,14 +258,27 @@ def test_several_control_commands_at_once() -> None:
     assert (guest.data[4], guest.data[9], guest.device.pairs) == (0, 0, 3)
 
 
+def test_commands_read_but_not_answered() -> None:
+    """A command that the device was told to read gets no answer, and the next one gets its own."""
+    guest = Guest()
+    guest.publish(CONTROL, 4, [(DATA, 4, 0), (DATA + 4, 1, DESC_F_WRITE)])
+    assert guest.device.read(CONTROL, 0) is not None
+    assert guest.command(4, 0, 3, 0) == 0
+    used = guest.where(CONTROL).used - RINGS
+    assert struct.unpack_from("<HHII", guest.rings, used) == (0, 1, 0, 1)
+    assert guest.word(guest.where(CONTROL).used + 4 + 8 * SIZE) == 0
+
+
 def test_other_notifications_wait() -> None:
     """A notification of another queue does nothing until the device is told to read."""
     guest = Guest()
-    guest.publish(1, 0, [(DATA, 1, 0)])
-    guest.notify(1)
-    assert guest.device.captures == []
-    assert guest.device.read(1, 0) is not None
-    assert len(guest.device.captures) == 1
+    for queue in (0, 1, 4, 5):
+        guest.publish(queue, 0, [(DATA, 1, 0)])
+        guest.notify(queue)
+        assert guest.word(guest.where(queue).used + 2) == 0
+        assert guest.device.captures == []
+        assert guest.device.read(queue, 0) == (1, crc32(struct.pack("<I", 1) + b"\0"))
+        guest.device.captures.clear()
 
 
 def test_receive_chains_are_read_but_not_captured() -> None:
