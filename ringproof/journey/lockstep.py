@@ -15,6 +15,7 @@ from ..impl.harness.net_operations import (
     Op,
     Statistics,
 )
+from ..impl.harness.net_runner import OperationError
 from .registers import register_name
 
 _WORDS = (
@@ -102,6 +103,8 @@ class Lockstep:
         self.checks = Checks()
         self.operations = 0
         self.first_frame = 0
+        self.whole = False
+        """Whether all that the driver allocated is compared after every run, not the rings alone."""
         self.stepping: Callable[[Sequence[Op]], list[NetResult]] | None = None
 
     def run(self, ops: Sequence[Op], queues: Sequence[int] = ()) -> list[NetResult]:
@@ -147,9 +150,16 @@ class Lockstep:
             return
         last = len(ops) - 1
         for queue in queues:
-            rings = zip(_PARTS, self.reference.ring_bytes(queue), self.driver.ring_bytes(queue), strict=True)
-            for part, one, other in rings:
+            wanted, seen = _ring(self.reference, queue), _ring(self.driver, queue)
+            if len(wanted) != len(seen):
+                raise self._differ(
+                    last, ops[last], f"queue {queue} is {_set_up(seen)}, of the reference {_set_up(wanted)}"
+                )
+            for part, one, other in zip(_PARTS, wanted, seen, strict=False):
                 self._compare_bytes(ops[last], last, f"the {part} of queue {queue}", one, other)
+        if self.whole:
+            one, other = self.reference.arena_bytes(), self.driver.arena_bytes()
+            self._compare_bytes(ops[last], last, "the driver's memory", one, other)
         one, other = self.reference.window(), self.driver.window()
         for at, op in enumerate(ops):
             if op.code == NetCode.XMIT:
@@ -190,6 +200,18 @@ class Lockstep:
         raise self._differ(
             at, op, f"byte {where} of {what} is {other[where]:#04x}, the reference has {one[where]:#04x}"
         )
+
+
+def _ring(side: Side, queue: int) -> tuple[memoryview, ...]:
+    """The parts of a ring; none of one that is not set up."""
+    try:
+        return side.ring_bytes(queue)
+    except OperationError:
+        return ()
+
+
+def _set_up(ring: tuple[memoryview, ...]) -> str:
+    return "set up" if ring else "not set up"
 
 
 def _end(placed: PlacedFrame) -> int:

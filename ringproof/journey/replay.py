@@ -73,7 +73,7 @@ def replay_on_driver(
         raise TraceError(str(error)) from None
     with worker as driver:
         lockstep = Lockstep(runner, driver)
-        lockstep.stepping = recorder.run
+        lockstep.stepping, lockstep.whole = recorder.run, True
         for number, op in enumerate(document.operations, start=1):
             try:
                 lockstep.run([op], _queues(runner))

@@ -155,6 +155,7 @@ class Sender:
         if self.lockstep.driver is not None:
             self.lockstep.driver.frames(frames)
         self.lockstep.first_frame = self._first
+        self.lockstep.whole = not self._first
         self.watcher.loaded(self._first)
 
     def _settle(self) -> None:
@@ -241,11 +242,9 @@ class Sender:
         """Hand frames over; returns those that a stopped queue has kept back."""
         queues = self._transmit_queues()
         ops = [Op(NetCode.XMIT, a=number) for number in burst]
-        if self._first:
-            results = self._run(ops, queues)
-        else:
-            # Memory is compared after each run: that of the first frames after each step.
-            results = [self._run([op], queues)[0] for op in ops]
+        # Memory is compared after each run: with the first frames after each step.
+        runs = [ops] if self._first else [[op] for op in ops]
+        results = [result for run in runs for result in self._run(run, queues)]
         kept: list[int] = []
         for number, result in zip(burst, results, strict=True):
             if result.status == EBUSY:

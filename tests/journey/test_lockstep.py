@@ -27,6 +27,7 @@ from ringproof.patching import load_reference_mutant
 from ringproof.validation.net_worker import NetWorker
 
 TEXTS = (
+    *["eth len=14"] * 8,
     "tcp4 len=4000 csum gso=1448 frags=100,0,100@8 ecn list=300(4@8),9(0)",
     "udp4 len=900 frags=9@1000,0,8 queue=7",
     "tcp4 kind=unknown gso=9 cpu=1",
