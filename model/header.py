@@ -161,8 +161,13 @@ class Header:
         return z3.If(self.packet.ecn, z3.BitVecVal(GSO_ECN, 8), z3.BitVecVal(0, 8))
 
     def hdr_len(self) -> Bits:
-        """Return the length of the linear part, which holds the headers, cut to 16 bits."""
-        return z3.Extract(15, 0, self.packet.head_length)
+        """Return the length of the linear part, which holds the headers.
+
+        What 16 bits cannot hold is cut in linux-3.11, and the largest number there is in virtio-1.x.
+        """
+        length = self.packet.head_length
+        whole = z3.Or(self.linux, z3.ULE(length, 0xFFFF))
+        return z3.If(whole, z3.Extract(15, 0, length), z3.BitVecVal(0xFFFF, 16))
 
     def csum_start(self) -> Bits:
         """Return where the device starts to sum, counted from the frame's first byte."""

@@ -334,7 +334,7 @@ def _plain_is_none(header: Header, view: Seen) -> Flag:
 def _headers_fit(header: Header, view: Seen) -> Flag:
     # How long the packet's own headers are, the driver does not know.
     headers = z3.BitVec("headers", 32)
-    linear = z3.ULE(headers, header.packet.head_length)
+    linear = z3.And(z3.ULE(headers, header.packet.head_length), z3.ULE(headers, 0xFFFF))
     asked = z3.And(linear, view.gso_type != 0)
     return z3.Implies(asked, z3.UGE(z3.ZeroExt(16, view.hdr_len), headers))
 
@@ -355,9 +355,15 @@ SEGMENTATION = (
     header_claim("segments are only asked for with NEEDS_CSUM", _needs_checksum, profile=MENDED),
     *_in_both("segments have the packet's gso_size, which is not 0", _has_a_size),
     header_claim(
+        "hdr_len of a packet with GSO covers its headers, if they are in the linear part",
+        _headers_fit,
+        profile=MENDED,
+    ),
+    header_claim(
         "hdr_len of a packet with GSO covers its headers, if they are in a linear part below 64 KiB",
         _headers_fit,
         linear_part_below_64_kib,
+        profile=LINUX,
     ),
 )
 LINUX_UNSUMMED = (

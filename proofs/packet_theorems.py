@@ -128,9 +128,9 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
             "gso_type is the wire's number for the packet's kind, one whose feature was accepted, or 0; "
             "it has the ECN bit just when the segments carry CWR, only with TCP and HOST_ECN. With it go "
             "NEEDS_CSUM, a gso_size that is not 0, and an hdr_len that covers the headers if they lie in "
-            "a linear part below 64 KiB. The linux-3.11 profile relies on the stack to ask only for what "
-            "was negotiated; that NEEDS_CSUM is set is shown for virtio-1.x alone. Without GSO hdr_len is "
-            "0, though VIRTIO would rather have it cover the headers (5.1.6.2.1r, a SHOULD)."
+            "the linear part (linux-3.11: below 64 KiB). The linux-3.11 profile relies on the stack to ask "
+            "only for what was negotiated; that NEEDS_CSUM is set is shown for virtio-1.x alone. Without "
+            "GSO hdr_len is 0, though VIRTIO would rather have it cover the headers (5.1.6.2.1r, a SHOULD)."
         ),
         clause="5.1.6.2.1n",
         obligations=header_claims.SEGMENTATION,
@@ -179,11 +179,10 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
     ),
     Theorem(
         name="hdr-len-linux-3.11",
-        title="A linear part of 64 KiB or more wraps hdr_len",
+        title="A linear part of 64 KiB or more wraps Linux 3.11's hdr_len",
         statement=(
             "hdr_len is the length of the linear part cut to 16 bits: of a packet with GSO whose linear "
-            "part has 65536 bytes or more it is too small to cover the headers. The virtio-1.x profile "
-            "does the same."
+            "part has 65536 bytes or more it is too small to cover the headers."
         ),
         clause="5.1.6.2.1r",
         obligations=header_claims.LINUX_HDR_LEN,

@@ -63,8 +63,9 @@ static void put16(uint8_t *header, uint32_t offset, uint32_t value)
 }
 
 /* The first half of Linux 3.11's xmit_skb. */
-void rp_net_header_write(void *header, const struct rp_net_frame *frame, uint32_t bytes)
+void rp_net_header_write(void *header, const struct rp_net_frame *frame, uint32_t bytes, bool mended)
 {
+    uint32_t linear = frame->packet->head_length;
     uint8_t *to = header;
 
     if (frame->checksum) {
@@ -80,7 +81,7 @@ void rp_net_header_write(void *header, const struct rp_net_frame *frame, uint32_
         to[GSO_TYPE] = kinds[frame->gso].type;
         if (frame->ecn)
             to[GSO_TYPE] |= GSO_ECN;
-        put16(to, HDR_LEN, frame->packet->head_length);
+        put16(to, HDR_LEN, mended && linear > 0xffffu ? 0xffffu : linear);
         put16(to, GSO_SIZE, frame->gso_size);
     } else {
         to[GSO_TYPE] = 0;

@@ -25,7 +25,8 @@ uint32_t rp_net_header_bytes(uint64_t features, bool mended);
 /* Whether a header can say what this frame asks for: RP_NET_OK or RP_NET_EINVAL. Linux 3.11 only asks
  * whether the GSO kind has a number; `mended` is for what VIRTIO 1.3 section 5.1.6.2.1 wants, too. */
 int rp_net_header_check(const struct rp_net_frame *frame, uint64_t features, bool mended);
-/* Writes all `bytes` of the header of a frame that passed the check. */
-void rp_net_header_write(void *header, const struct rp_net_frame *frame, uint32_t bytes);
+/* Writes all `bytes` of the header of a frame that passed the check. Of a linear part too long for hdr_len
+ * Linux 3.11 keeps the low 16 bits; with `mended` it is the largest number there is. */
+void rp_net_header_write(void *header, const struct rp_net_frame *frame, uint32_t bytes, bool mended);
 
 #endif

@@ -150,7 +150,8 @@ struct rp_net_driver {
     int (*probe)(const struct rp_net_env *env, void **device);
     /* Resets the device, frees every frame still held and gives everything back. */
     void (*remove)(void *device);
-    /* How many transmit queues to use from now on, 1 to what the device has. RP_NET_OK, RP_NET_EINVAL. */
+    /* How many transmit queues to use from now on, 1 to what the device has. RP_NET_OK, RP_NET_EINVAL,
+     * RP_NET_ENOMEM, RP_NET_ETIMEDOUT. */
     int (*set_pairs)(void *device, uint32_t pairs);
     /* The transmit queue of a frame, from 0. */
     uint32_t (*select_queue)(void *device, const struct rp_net_frame *frame);

@@ -143,7 +143,7 @@ static int xmit_skb(struct rp_net_queue *queue, const struct rp_net_frame *frame
     record = take_record(queue, frame);
     if (record == NULL)
         return RP_VQ_ENOSPC;
-    rp_net_header_write(frame->control, frame, device->header_bytes);
+    rp_net_header_write(frame->control, frame, device->header_bytes, device->mended);
     error = map_frame(queue, record, (uint32_t)pieces);
     if (error == RP_NET_OK)
         error = rp_vq_add(&queue->vq, queue->sg, rp_sg_count(queue->sg, RP_SG_ENTRIES), 0, record);

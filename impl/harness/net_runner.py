@@ -19,7 +19,6 @@ from .frames import FRAME_ADDRESS, FRAME_BYTES, Frame, FrameMemory, PlacedFrame,
 from .net_operations import (
     EBUSY,
     ENODEV,
-    ETIMEDOUT,
     Access,
     Capture,
     Event,
@@ -261,11 +260,8 @@ class NetRunner:
         return _NOTHING
 
     def _set_pairs(self, op: Op) -> _Outcome:
-        before = set(self.arena.live)
         status = self._call(op, self.info.set_pairs, op.a)
-        if status == ETIMEDOUT:
-            self._kept |= set(self.arena.live) - before
-        elif status == 0:
+        if status == 0:
             self._in_use = op.a
         return status, 0, 0, 0, _NO_WORDS
 

@@ -7,7 +7,7 @@ longer form num_buffers of 2.
 from struct import Struct
 
 from .features import F_CSUM, F_HOST_ECN, F_HOST_TSO4, F_HOST_TSO6, F_HOST_UFO, F_MRG_RXBUF
-from .profile import F_VERSION_1, Profile
+from .profile import F_VERSION_1, LINUX_3_11, Profile
 from .skbuff import GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP, SkBuff
 
 HDR_F_NEEDS_CSUM = 1
@@ -49,11 +49,12 @@ def virtio_net_hdr_possible(skb: SkBuff, features: int, profile: Profile) -> boo
     return not skb.ecn or (gso != GSO_UDP and bool(features & F_HOST_ECN))
 
 
-def virtio_net_hdr(skb: SkBuff, memory: memoryview) -> None:
+def virtio_net_hdr(skb: SkBuff, memory: memoryview, profile: Profile = LINUX_3_11) -> None:
     """Write a frame's header, every byte of it, to ``memory``, which is as long as the header is to be.
 
-    hdr_len is what a 16-bit field keeps of the linear part's length. The frame must be possible. The first
-    half of Linux 3.11 ``xmit_skb``.
+    hdr_len is the linear part's length: of one that 16 bits do not hold, Linux 3.11 keeps the low bits, the
+    mended driver the largest number there is. The frame must be possible. The first half of Linux 3.11
+    ``xmit_skb``.
     """
     flags = gso_type = hdr_len = gso_size = csum_start = csum_offset = 0
     if skb.checksum:
@@ -62,7 +63,7 @@ def virtio_net_hdr(skb: SkBuff, memory: memoryview) -> None:
         csum_offset = skb.csum_offset
     if skb.gso != GSO_NONE:
         gso_type = HDR_GSO[skb.gso]
-        hdr_len = skb.head[1] & 0xFFFF
+        hdr_len = skb.head[1] & 0xFFFF if profile.wraps_hdr_len else min(skb.head[1], 0xFFFF)
         gso_size = skb.gso_size
         if skb.ecn:
             gso_type |= HDR_GSO_ECN

@@ -120,7 +120,7 @@ class SendQueue:
         pieces = skb_to_sgvec(skb, self._data_sg, 0, skb.len)
         if pieces < 0:
             return pieces
-        virtio_net_hdr(skb, self.memory.view(skb.control, self.header_size))
+        virtio_net_hdr(skb, self.memory.view(skb.control, self.header_size), self.profile)
         sg_set_buf(self.sg[0], skb.control, self.header_size)
         if 1 + pieces > self.vq.queue_size and not self.profile.drops_longer_chains:
             return self.xmit_linear(skb, pieces)

@@ -39,6 +39,8 @@ class Profile:
     """A frame of more segments than the queue has descriptors is dropped instead of made linear."""
     wants_room_beyond_ring: bool
     """The queue stops below 2 + MAX_SKB_FRAGS free descriptors even if it never has as many."""
+    wraps_hdr_len: bool
+    """hdr_len of a linear part of 64 KiB or more keeps the low 16 bits of its length (against 5.1.6.2.1)."""
     wakes_without_looking: bool
     """The transmit interrupt wakes the queue without reclaiming and without looking at num_free."""
 
@@ -56,6 +58,7 @@ LINUX_3_11 = Profile(
     passes_offloads_unchecked=True,
     drops_longer_chains=True,
     wants_room_beyond_ring=True,
+    wraps_hdr_len=True,
     wakes_without_looking=True,
 )
 VIRTIO_1_X = Profile(
@@ -71,6 +74,7 @@ VIRTIO_1_X = Profile(
     passes_offloads_unchecked=False,
     drops_longer_chains=False,
     wants_room_beyond_ring=False,
+    wraps_hdr_len=False,
     wakes_without_looking=False,
 )
 PROFILES = {profile.name: profile for profile in (LINUX_3_11, VIRTIO_1_X)}

@@ -6,6 +6,7 @@ of this driver.
 """
 
 from errno import EINVAL, ENOMEM, ETIMEDOUT
+from typing import cast
 
 from .arena import Arena
 from .features import F_CTRL_VQ, F_MAC, F_MQ, F_STATUS, UNDERSTOOD, accepted_features
@@ -116,6 +117,9 @@ class VirtnetInfo:
             return
         for sq in self.send_queues:
             sq.free_unused_bufs()
+        if self.cvq is not None:
+            while (command := self.cvq.detach_unused_buf()) is not None:
+                self.arena.release(cast(int, command), CTRL_BYTES)
         self.pci.del_vqs()
         self.pci.add_status(STATUS_ACKNOWLEDGE)
 
@@ -152,9 +156,10 @@ class VirtnetInfo:
     def set_pairs(self, pairs: int) -> int:
         """Use that many pairs of queues from now on. Returns 0, or an error below zero.
 
-        -EINVAL for a number that cannot be, or that the device refuses; -ENOMEM; -ETIMEDOUT when the device
-        does not answer, which may then still write its answer: the command's memory is not reused. Linux 3.11
-        ``virtnet_set_queues`` and ``virtnet_send_command``.
+        -EINVAL for a number that cannot be, that the device refuses, or that finds no room in the control
+        queue; -ENOMEM; -ETIMEDOUT when the device does not answer: it may still do so, and the command's
+        memory is kept until then. Linux 3.11 ``virtnet_set_queues`` and ``virtnet_send_command``, which waits
+        without an end.
         """
         if not 1 <= pairs <= self.pairs:
             return -EINVAL
@@ -165,12 +170,11 @@ class VirtnetInfo:
             return -ENOMEM
         block = self.memory.view(address, CTRL_BYTES)
         block[:5] = bytes([CTRL_MQ, CTRL_MQ_VQ_PAIRS_SET, pairs & 0xFF, pairs >> 8, CTRL_PRESET])
-        error = self.cvq.add([(address, 2), (address + 2, 2)], [(address + 4, 1)], self)
-        if error:
+        if self.cvq.add([(address, 2), (address + 2, 2)], [(address + 4, 1)], address):
             self.arena.release(address, CTRL_BYTES)
-            return error
+            return -EINVAL
         self.cvq.kick()
-        if not any(self.cvq.get_buf() for _ in range(ATTEMPTS)):
+        if not self._await_answer(self.cvq, address):
             return -ETIMEDOUT
         ack = block[4]
         self.arena.release(address, CTRL_BYTES)
@@ -178,6 +182,17 @@ class VirtnetInfo:
             return -EINVAL
         self.pairs_in_use = pairs
         return 0
+
+    def _await_answer(self, cvq: Virtqueue, address: int) -> bool:
+        """Wait for a command's answer; one that comes late, to an earlier command, frees its memory."""
+        for _ in range(ATTEMPTS):
+            done = cvq.get_buf()
+            if done is not None:
+                command = cast(int, done[0])
+                if command == address:
+                    return True
+                self.arena.release(command, CTRL_BYTES)
+        return False
 
 
 def virtnet_probe(

@@ -185,11 +185,12 @@ def expected_header(values: dict[str, int], memory: bytes) -> bytes | None:
             return None
         if (checksum and not values["CSUM"]) or (ecn and (gso not in (1, 2) or not values["HOST_ECN"])):
             return None
+    linear = values["head_length"]
     header = struct.pack(
         "<BBHHHHH",
         1 if checksum else 0,
         ({1: 1, 2: 4, 3: 3}[gso] | (0x80 if ecn else 0)) if gso else 0,
-        values["head_length"] % 65536 if gso else 0,
+        (linear % 65536 if linux else min(linear, 65535)) if gso else 0,
         values["gso_size"] if gso else 0,
         values["csum_start"] if checksum else 0,
         values["csum_offset"] if checksum else 0,
