@@ -253,6 +253,9 @@ void case_offload_headers(void)
     offloads(74, RP_NET_GSO_TCPV6, 1, "01844a00a80522001001");
     offloads(42, RP_NET_GSO_UDP, 0, "01032a00a80522001001");
     offloads(513, RP_NET_GSO_UDP, 0, "01030102a80522001001");
+    /* hdr_len has 16 bits. */
+    offloads(65535, RP_NET_GSO_TCPV4, 0, "0101ffffa80522001001");
+    offloads(65550, RP_NET_GSO_TCPV4, 0, linux_3_11() ? "01010e00a80522001001" : "0101ffffa80522001001");
     close_device();
     open_device(LEGACY, 64, OFFLOADS | MRG);
     offloads(54, RP_NET_GSO_TCPV4, 1, "01813600a805220010010000");
