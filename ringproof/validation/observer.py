@@ -312,6 +312,8 @@ class Observer:
     def _judge_segments(self, capture: Capture, segments: Segments) -> None:
         docket, size = self.docket, self._config.queue_size
         docket.holds("6.1e")
+        said = f"the chain at head {capture.head} has a descriptor of no bytes"
+        docket.check("2.7.13.1/n1", all(length for _, length, _ in segments), said)
         docket.holds("5.1.6.2/n4")
         said = f"the chain at head {capture.head} has {len(segments)} descriptors in a queue of {size}"
         docket.check("2.7.5.3.1c", len(segments) <= size, said)
