@@ -19,7 +19,7 @@ from ringproof.journey.replay import replay_on_driver, replay_on_reference, stat
 from ringproof.patching import load_reference_mutant
 
 CONFIG = NetConfig(
-    8, NET_FEATURES, "modern", "virtio-1.x", pairs=2, known_features=NET_FEATURES & ~1, reset_reads=2,
+    32, NET_FEATURES, "modern", "virtio-1.x", pairs=2, known_features=NET_FEATURES & ~1, reset_reads=2,
     mac=b"\x02\x00\x00\x00\x00\x07",
 )  # fmt: skip
 FRAMES = (
