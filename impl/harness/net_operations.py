@@ -8,6 +8,10 @@ the frame's, and if that queue is not stopped, hands the frame over: ``status`` 
 driver never sees it: ``status`` is -EBUSY. ``pair`` is the number of the transmit queue. The token of frame
 number n is n + 1; a frame can be sent again once it was freed, and before that XMIT is an OperationError.
 
+A device can be quick: with XMIT's ``b``, before the driver's first notification of that queue returns, it
+has read all chains there and completed ``b`` of them, as NET_COMPLETE does with pick and stride 0; bit 0 of
+ISR is set if an interrupt is due.
+
 Virtqueues are numbered as VIRTIO 1.3 section 5.1.2 does: receive queue i is 2 * i, transmit queue i is
 2 * i + 1, the control queue comes last. ``in_`` of a device operation is the number of a virtqueue.
 

@@ -114,6 +114,19 @@ bool rp_process_answer(const struct rp_process *process, enum rp_answer answer)
     return written == 1;
 }
 
+void rp_process_consult(const struct rp_process *process, enum rp_answer answer)
+{
+    uint8_t byte;
+    ssize_t got = 0;
+
+    if (rp_process_answer(process, answer))
+        do
+            got = read(process->commands, &byte, 1);
+        while (got < 0 && errno == EINTR);
+    if (got != 1)
+        _exit(1);
+}
+
 int rp_process_serve(const struct rp_process *process, rp_command_handler handler, void *context)
 {
     for (;;) {

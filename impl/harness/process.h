@@ -41,6 +41,8 @@ void rp_process_restrict(const struct rp_process *process);
 /* Sets the message; always RP_ANSWER_ERROR. */
 enum rp_answer rp_process_refuse(const struct rp_process *process, const char *why);
 bool rp_process_answer(const struct rp_process *process, enum rp_answer answer);
+/* Lets the tool act in the middle of a command, and waits until it has. Ends the process if it is gone. */
+void rp_process_consult(const struct rp_process *process, enum rp_answer answer);
 /* Handles commands until QUIT or until the tool is gone; the process's exit status. */
 int rp_process_serve(const struct rp_process *process, rp_command_handler handler, void *context);
 

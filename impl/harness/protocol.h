@@ -39,6 +39,7 @@ enum rp_command {
 enum rp_answer {
     RP_ANSWER_DONE = 'k',  /* done, and nothing was found that fails since create */
     RP_ANSWER_FOUND = 'f', /* done, and something was found */
+    RP_ANSWER_NOTIFIED = 'n', /* net_worker, before it is done: the tool's device acts, then sends any byte */
     RP_ANSWER_ERROR = 'e'  /* not done; `message` says why. LOAD: the library cannot be used. CREATE: there
                               is no queue, and `found` says whose fault it is */
 };

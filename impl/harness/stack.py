@@ -15,8 +15,6 @@ class Stack:
     def __init__(self, registers: Registers) -> None:
         self.events: list[Event] = []
         self.held: set[int] = set()
-        self.lost: set[int] = set()
-        """Those that a driver kept for ever when the device would not be reset."""
         self.stopped: set[int] = set()
         self.with_device: dict[int, int] = {}
         """Token to number of resets before it was handed over."""

@@ -224,6 +224,10 @@ class NetSharedMemory(SharedFile[NetHeader]):
         count = min(self.header.op_current, OP_CAPACITY)  # a stray write can reach it
         return bytes(self.part("result_offset", count * RESULT.size))
 
+    def result(self, number: int) -> bytes:
+        """Copy the packed result of an operation of this RUN, as far as it is known."""
+        return bytes(self.part("result_offset", (number + 1) * RESULT.size)[-RESULT.size :])
+
     def accesses(self) -> list[Access]:
         """Copy the log of accesses since the last RUN began."""
         count = min(self.header.access_count, ACCESS_CAPACITY)

@@ -155,7 +155,11 @@ class NetWorker(WorkerProcess[NetHeader]):
                 continue
             end = begin = len(done)
             while end < min(len(ops), begin + OP_CAPACITY) and ops[end].code < NetCode.NET_READ:
+                if _is_quick(ops[end]) and end > begin:
+                    break
                 end += 1
+                if _is_quick(ops[end - 1]):
+                    break
             try:
                 stopped = self._drive(ops[begin:end], done)
             except DriverStopped as gone:
@@ -292,6 +296,8 @@ class NetWorker(WorkerProcess[NetHeader]):
         shared = self._shared
         shared.header.config.stop_on_finding = int(self.stop_on_finding)
         shared.put_operations(b"".join([op.pack() for op in ops]))
+        self._quick = ops[0] if _is_quick(ops[0]) else None
+        self._violation: Violation | None = None
         try:
             answer = self._command(b"R", self.timeout)
         except DriverStopped as stopped:
@@ -299,6 +305,9 @@ class NetWorker(WorkerProcess[NetHeader]):
             stopped.net_results = tuple(done)
             raise
         count = self._collect(ops, done)
+        if self._violation is not None:
+            self._violation.operation = self.operations - 1
+            raise self._violation
         if answer == b"e":
             raise OperationError(f"operation {self.operations}: {self.message}")
         if answer == b"f" and self.stop_on_finding:
@@ -331,11 +340,29 @@ class NetWorker(WorkerProcess[NetHeader]):
                     tuple(events[event_at:event_end]),
                 )
             )
-            if head != NO_HEAD:
+            if head != NO_HEAD and not _is_quick(ops[count]):
                 self._heads[2 * pair + 1, head] = ops[count].a
             access_at, event_at = access_end, event_end
             count += 1
         return count
+
+    def _consulted(self) -> None:
+        """The driver has notified its queue, and the device is to be quick."""
+        op = self._quick
+        if op is None:
+            return
+        result = RESULT.unpack(self._shared.result(0))
+        pair, head = result[1], result[-1]
+        queue = 2 * pair + 1
+        if head != NO_HEAD:
+            self._heads[queue, head] = op.a
+        try:
+            side = self.device.queue(queue)
+            if side is not None:
+                self.device.read(queue, 0)
+                self._completed(queue, side, (self.device.complete(queue, 0, 0, op.b) or (0, False))[0])
+        except Violation as violation:
+            self._violation = violation
 
     # The device's operations
 
@@ -391,3 +418,8 @@ class NetWorker(WorkerProcess[NetHeader]):
         if not 0 <= offset <= ARENA_BYTES - length:
             raise OperationError(f"queue {queue} is set up at address {address:#x}, where there is no memory")
         return self._shared.part("arena_offset", ARENA_BYTES)[offset : offset + length]
+
+
+def _is_quick(op: Op) -> bool:
+    """Whether the device acts in the middle of an operation."""
+    return op.code == NetCode.XMIT and op.b != 0

@@ -200,12 +200,20 @@ class WorkerProcess(Generic[HeaderType]):
             left = deadline - time.monotonic()
             ready = dict(poller.poll(max(0.0, left * 1000)))
             answer = os.read(self._answers, 1) if ready.get(self._answers, 0) & select.POLLIN else b""
+            if answer == b"n":
+                self._consulted()
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(self._commands, b"n")
+                continue
             if answer in (b"k", b"f", b"e"):
                 return answer
             if ready:
                 raise self._crashed()
             if left <= 0:
                 raise self._hung(timeout)
+
+    def _consulted(self) -> None:
+        """Act while a command waits in the middle: only a worker that asks for it needs more than this."""
 
     def _where(self) -> tuple[str, int, int, bytes]:
         """Say from what the driver did not come back: a name, two numbers and the results before it."""

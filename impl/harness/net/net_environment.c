@@ -111,9 +111,11 @@ static void write_register(void *context, uint32_t region, uint32_t offset, uint
     check_known(harness, effect, true, region, offset, width);
     if (effect == RP_NET_EFFECT_LIVE)
         check_queues(harness);
-    if (effect == RP_NET_EFFECT_NOTIFY &&
-        queue == rp_net_registers_queues(&shared->registers, &shared->config) - 1)
+    if (effect != RP_NET_EFFECT_NOTIFY)
+        return;
+    if (queue == rp_net_registers_queues(&shared->registers, &shared->config) - 1)
         rp_net_control_serve(harness);
+    rp_net_operations_notified(harness, queue);
 }
 
 /* The stack */

@@ -47,6 +47,13 @@ struct rp_net_harness {
     struct rp_net_env     env;
     void                 *device; /* the driver's */
 
+    /* of the XMIT under way, if the device is to act at its notification */
+    struct {
+        struct rp_net_result *result; /* null: it is not, or has */
+        uint32_t              queue, number;
+        uint16_t              before; /* avail_idx */
+    } quick;
+
     bool     stopped[RP_NET_MOST_PAIRS];
     uint32_t access_limit, event_limit; /* what the logs may hold at this operation's end */
 };
@@ -99,6 +106,8 @@ void rp_net_environment_prepare(struct rp_net_harness *harness);
 /* Runs shared->op_count operations; leaves in op_current how many were run. False with shared->message set
  * when the next one cannot be asked. */
 bool rp_net_operations_run(struct rp_net_harness *harness);
+/* The driver has notified a queue: a quick device acts now. */
+void rp_net_operations_notified(struct rp_net_harness *harness, uint32_t queue);
 
 /* net_library.c: the shared library. */
 
