@@ -10,7 +10,7 @@ of a state beside action, args and lane:
 - ``queues``: indices, suppression words and free descriptors of each transmit queue;
 - ``statistics``: what the driver counts for each of them;
 - ``journey``: what became of frames in this step: sent (handed to the driver), read and used (by the device),
-  freed.
+  freed. ``leaves`` are the lengths of the frames that leave the device for one it has read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ _SHAPES: dict[str, Shape] = {
     "statistics": [_integers("pair", "tx_packets", "tx_bytes", "tx_fifo_errors", "tx_dropped")],
     "journey": {
         "sent": ["sent"],
-        "read": [{**_integers("frame", "queue", "head", "bytes")}],
+        "read": [{**_integers("frame", "queue", "head", "bytes"), "leaves": [int]}],
         "used": [{**_integers("frame", "queue", "head", "used_idx")}],
         "freed": [int],
     },

@@ -3,6 +3,8 @@
 import struct
 from typing import Any
 
+from ..impl.harness.net_operations import F_MRG_RXBUF, F_VERSION_1
+
 NEEDS_CSUM = 1
 ECN = 0x80
 GSO_NAMES = {0: "NONE", 1: "TCPV4", 3: "UDP", 4: "TCPV6"}
@@ -19,6 +21,11 @@ def decoded(address: int, data: bytes) -> dict[str, Any]:
     buffers = int.from_bytes(data[SHORT:LONG], "little") if len(data) >= LONG else ABSENT
     fields = dict(zip(FIELDS, _LAYOUT.unpack_from(padded), strict=True))
     return {"address": address, "bytes": data.hex(), **fields, "num_buffers": buffers}
+
+
+def device_header_size(features: int) -> int:
+    """Bytes that a device takes for the header under these accepted features (sections 5.1.6, 5.1.6.1)."""
+    return LONG if features & (F_MRG_RXBUF | F_VERSION_1) else SHORT
 
 
 def flag_words(flags: int) -> str:

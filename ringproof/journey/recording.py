@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+from ..impl.device.offload import OffloadError, wire_frames
 from ..impl.harness.frames import FRAME_ADDRESS, Frame, PlacedPacket
 from ..impl.harness.net_operations import EBUSY, EventKind, NetCode, NetConfig, NetResult, Op, Region
 from ..impl.harness.net_runner import NetRunner, Violation
@@ -11,7 +12,7 @@ from ..impl.harness.operations import ARENA_ADDRESS, OpFlag
 from .chain import Chain, avail_entry, chain_at, ring_words, used_entry
 from .document import NO_QUEUE, NetTrace, TraceState
 from .dropping import drop_reason
-from .header import decoded
+from .header import decoded, device_header_size
 from .registers import access_record
 
 QUEUED, DROPPED, STOPPED = "queued", "dropped", "stopped"
@@ -148,6 +149,7 @@ class Recorder:
                         "queue": op.in_,
                         "head": capture.head,
                         "bytes": len(capture.data),
+                        "leaves": self._leaves(capture.data),
                     }
                     for capture in self.runner.captures[-result.status :]
                 ]
@@ -158,6 +160,14 @@ class Recorder:
             case NetCode.REMOVE:
                 self._carried.clear()
         return journey
+
+    def _leaves(self, chain: bytes) -> list[int]:
+        """Lengths of the frames that leave for a chain; none if the device cannot do what it is asked."""
+        size = device_header_size(self.runner.registers.features)
+        try:
+            return [len(frame) for frame in wire_frames(chain[:size], chain[size:])]
+        except OffloadError:
+            return []
 
     def _used(self, queue: int, index: int) -> dict[str, int]:
         head = used_entry(self.runner.ring_bytes(queue), index)

@@ -111,10 +111,15 @@ class XmitReport:
             yield f"  dropped {count:,}: {reason} ({self.dropped_frames[reason]} first)"
         if totals.held_back:
             yield f"  {totals.held_back:,} waited in the stack while their queue was stopped"
+        kinds = (
+            (self.unchanged, "byte for byte as given"),
+            (self.summed, "with the checksum finished"),
+            (self.segmented, "cut into segments"),
+        )
+        ways = ", ".join(f"{count:,} {words}" for count, words in kinds if count)
         yield (
-            f"on the wire: {_count(self.wire_frames, 'frame')}, {self.wire_bytes:,} bytes: "
-            f"{self.unchanged:,} byte for byte as they were, {self.summed:,} with their checksum finished, "
-            f"{self.segmented:,} cut into segments"
+            f"on the wire: {_count(self.wire_frames, 'frame')}, {self.wire_bytes:,} bytes"
+            + (f"; of those given, {ways}" if ways else "")
         )
         counts = (
             f"statistics: tx_packets {counted.tx_packets:,}, tx_bytes {counted.tx_bytes:,}, "

@@ -19,6 +19,7 @@ from .registers import value_words
 
 _NARROW = 72
 _MOST_REGISTERS = 6
+_MOST_LENGTHS = 6
 _TITLE, _VALUE, _QUIET, _BAD = "bold", "cyan", "dim", "bold red"
 _ERRORS = {
     -2: "ENOENT", -12: "ENOMEM", -16: "EBUSY", -19: "ENODEV", -22: "EINVAL", -28: "ENOSPC",
@@ -238,6 +239,15 @@ def _free(queue: int, state: TraceState, before: TraceState | None) -> Iterator[
 def _read(read: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(_DEVICE, 0, f"reads the chain at head {read['head']}", _TITLE)
     yield Line(_DEVICE, 2, f"{read['bytes']:,} bytes, header first")
+    lengths = read["leaves"]
+    if len(lengths) == 1:
+        yield Line(_DEVICE, 2, f"sends a frame of {lengths[0]:,} bytes")
+    elif lengths:
+        shown = [f"{length:,}" for length in lengths[:_MOST_LENGTHS]]
+        shown += ["..."] * (len(lengths) > _MOST_LENGTHS)
+        yield Line(_DEVICE, 2, f"sends {len(lengths)} frames of {', '.join(shown)} bytes")
+    else:
+        yield Line(_DEVICE, 2, "cannot send it: the header does not fit the frame", _BAD)
 
 
 def _used(used: Mapping[str, Any], state: TraceState) -> Iterator[Line]:

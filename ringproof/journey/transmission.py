@@ -12,12 +12,12 @@ from ..errors import BadInputError
 from ..impl.device.device import Violation
 from ..impl.device.offload import OffloadError, wire_frames
 from ..impl.harness.frames import Frame, Gso
-from ..impl.harness.net_operations import F_MRG_RXBUF, F_VERSION_1, NetConfig
+from ..impl.harness.net_operations import NetConfig
 from ..impl.harness.net_runner import NetRunner
 from ..validation.net_worker import DriverStopped, NetWorker, OperationError
 from .document import NetTrace, TraceState
 from .dropping import drop_reason
-from .header import LONG, SHORT
+from .header import device_header_size
 from .lockstep import Difference, Lockstep, Side
 from .report import Fault, XmitReport
 from .sending import Fate, ProbeRefused, Sender, SettingRefused
@@ -185,8 +185,7 @@ class Transmission:
             return
         if expected and self.report.exact:
             self.report.add(Fault(named.name, "drops-what-it-must", f"it was sent, though: {expected}"))
-        # The header's length is what the features accepted make it (VIRTIO 1.3 sections 5.1.6, 5.1.6.1).
-        size = LONG if features & (F_MRG_RXBUF | F_VERSION_1) else SHORT
+        size = device_header_size(features)
         if not self._has_header_of(size, named):
             return
         try:
