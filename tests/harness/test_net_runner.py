@@ -174,6 +174,8 @@ def test_stopped_queues() -> None:
     assert len(runner.accesses) == before
     runner.run([read(), complete()])
     assert (WOKEN, 0) in runner.step(INTERRUPT).events
+    assert (STOPPED, 0) in runner.step(xmit(1)).events
+    runner.run([REMOVE, PROBE])
     assert runner.step(xmit(1)).status == 0
 
 
@@ -203,7 +205,8 @@ def test_words_stored_by_the_device() -> None:
     runner.step(Op(NetCode.NET_SET_FLAGS, 0, 1, 1))
     assert runner.step(xmit(0)).accesses == ()
     runner = probed(NetConfig(features=F_EVENT_IDX))
-    runner.step(Op(NetCode.NET_SET_AVAIL_EVENT, OpFlag.RELATIVE, 1, 1))
+    assert len(runner.step(xmit(9)).accesses) == 1
+    assert runner.step(Op(NetCode.NET_SET_AVAIL_EVENT, OpFlag.RELATIVE, 1, 1)).avail_idx == 1
     assert [len(runner.step(xmit(i)).accesses) for i in range(3)] == [0, 1, 0]
 
 
@@ -276,7 +279,7 @@ def test_a_device_that_is_not_reset_in_time() -> None:
 
 
 def test_a_command_without_an_answer() -> None:
-    """When a command is not answered in time its memory is kept, for the device may still write; until REMOVE."""
+    """When a command is not answered in time its memory is kept, for the device may still write to it."""
     runner = probed(NetConfig(features=MQ, pairs=2))
     before = set(runner.arena.live)
     runner.step(Op(NetCode.NET_SET_FLAGS, 0, 4, 1))
