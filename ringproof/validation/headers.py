@@ -78,7 +78,7 @@ class Headers:
         self._judge_length(header, data, frame)
         if frame is not None:
             self._judge_checksum(header, data, frame)
-            self._judge_segmentation(header, data, frame)
+            self._judge_segmentation(header, frame)
 
     def _whole_header(self, chain: bytes) -> bool:
         said = f"a chain of {len(chain)} bytes, too short for a header of {self._size} and a frame"
@@ -176,16 +176,15 @@ class Headers:
                 said = f"the checksum's field holds {got:#06x}, the pseudo header sums up to {due:#06x}"
                 docket.check("5.1.6.2.1l", got == due, said)
 
-    def _judge_segmentation(self, header: Header, data: bytes, frame: Frame) -> None:
+    def _judge_segmentation(self, header: Header, frame: Frame) -> None:
         docket = self.docket
         kind = header.gso_type & ~GSO_ECN
         if kind == GSO_NONE:
             return
         said = f"gso_size is {header.gso_size}, the frame's {frame.gso_size}"
         docket.check("5.1.6.2.1p", header.gso_size == frame.gso_size, said)
-        found = layers(data)
-        cwr = frame.ecn or (found is not None and found.cwr)
-        if cwr and kind in (GSO_TCPV4, GSO_TCPV6):
+        # The stack says whether CWR is set; a driver does not look into the packet.
+        if frame.ecn and kind in (GSO_TCPV4, GSO_TCPV6):
             if self._features & F_HOST_ECN:
                 said = f"gso_type is {header.gso_type:#x} for a frame with CWR"
                 docket.check("5.1.6.2.1i", bool(header.gso_type & GSO_ECN), said)

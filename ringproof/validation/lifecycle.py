@@ -209,8 +209,10 @@ class LifeCycle:
         docket = self.docket
         needed = ACKNOWLEDGE | DRIVER | (FEATURES_OK if self._modern else 0)
         missing = needed & ~(life.status | step.value)
+        lacking = needed & ~step.value
+        said = f"DRIVER_OK was set without {status_names(lacking)}"
+        docket.check("2.1.1a", not lacking, said, step.number)
         said = f"DRIVER_OK was set, and {status_names(missing)} never"
-        docket.check("2.1.1a", not needed & ~step.value, said, step.number)
         docket.check(self._order, not missing, said, step.number)
         if self._modern:
             self._confirmed(step, life, "DRIVER_OK was set")

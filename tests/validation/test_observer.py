@@ -1,6 +1,6 @@
 """What the observer of a network driver says of runs made by hand, and of the reference with defects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
 import pytest
