@@ -67,7 +67,9 @@ class Registers:
 
     ``log`` holds every access in order; who has read it may empty it. ``notified`` is called with the number
     of a queue that exists for each write that notifies it. ``driver_ok`` tells whether DRIVER_OK is set,
-    ``epoch`` counts resets, ``isr`` holds the bits not read yet.
+    ``epoch`` counts resets, ``isr`` holds the bits not read yet. ``driver_features`` are those the driver has
+    written, ``features`` those of them that were offered; they make ``pairs`` pairs of queues and
+    ``queues`` queues in all, the last one the control queue.
     """
 
     def __init__(self, config: NetConfig, notified: Callable[[int], None] | None = None) -> None:
@@ -101,21 +103,6 @@ class Registers:
 
     # -- the device's side -------------------------------------------------------------------------------
 
-    @property
-    def features(self) -> int:
-        """Features accepted, of those offered."""
-        return self.driver_features & self.config.offered
-
-    @property
-    def pairs(self) -> int:
-        """Pairs of queues the device has with the features accepted so far."""
-        return self.config.pairs if self.features & F_MQ else 1
-
-    @property
-    def queues(self) -> int:
-        """Queues there are with the features accepted so far; the last one is the control queue."""
-        return 2 * self.pairs + 1
-
     def placement(self, queue: int) -> Placement | None:
         """Say where a queue is; None if it is not set up or there is none of that number."""
         return self._queues[queue].placement if 0 <= queue < self.queues else None
@@ -132,7 +119,7 @@ class Registers:
         self.status = 0
         self.driver_ok = False
         self.isr = 0
-        self.driver_features = 0
+        self._accept(0)
         self._device_feature_select = 0
         self._driver_feature_select = 0
         self._select = 0
@@ -140,6 +127,12 @@ class Registers:
         self._queues = [QueueRegisters(size) for _ in range(_MOST_QUEUES)]
         if config.missing_queue is not None and 0 <= config.missing_queue < _MOST_QUEUES:
             self._queues[config.missing_queue].size = 0
+
+    def _accept(self, features: int) -> None:
+        self.driver_features = features
+        self.features = features & self.config.offered
+        self.pairs = self.config.pairs if self.features & F_MQ else 1
+        self.queues = 2 * self.pairs + 1
 
     def _selected(self) -> QueueRegisters | None:
         return self._queues[self._select] if self._select < self.queues else None
@@ -200,7 +193,7 @@ class Registers:
         return self.driver_features & _U32
 
     def _write_accepted(self, value: int) -> None:
-        self.driver_features = value
+        self._accept(value)
 
     def _read_page_frame(self) -> int:
         queue = self._selected()
@@ -239,7 +232,7 @@ class Registers:
     def _write_driver_feature(self, value: int) -> None:
         word = self._driver_feature_select
         if word < 2:
-            self.driver_features = self.driver_features & ~(_U32 << 32 * word) | value << 32 * word
+            self._accept(self.driver_features & ~(_U32 << 32 * word) | value << 32 * word)
 
     def _read_vector(self) -> int:
         return NO_VECTOR
