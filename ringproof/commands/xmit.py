@@ -230,7 +230,8 @@ def _answer(
     if trace is not None and document is not None:
         document.save(trace)
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
+        journey = transmission.journey() if shown is not None else None
+        click.echo(json.dumps({**report.to_json(), "journey": journey}, indent=2))
     else:
         _show(report, transmission, shown, Console(highlight=False))
     return EXIT_HELD if report.passed else EXIT_REFUTED

@@ -9,6 +9,7 @@ from ..impl.harness.frames import CONTROL_BYTES, FRAME_ADDRESS, Frame, PlacedFra
 from ..impl.harness.net_operations import (
     Access,
     Capture,
+    Event,
     EventKind,
     NetCode,
     NetResult,
@@ -41,7 +42,15 @@ class Side(Protocol):
 
     @property
     def captures(self) -> list[Capture]:
-        """The chains read from transmit queues; may be emptied."""
+        """The chains read from transmit queues; may be emptied, as the next two."""
+
+    @property
+    def accesses(self) -> list[Access]:
+        """Every access to a register."""
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything the driver told the stack."""
 
     def ring_bytes(self, queue: int) -> tuple[memoryview, memoryview, memoryview]:
         """Descriptor table, available ring and used ring of a virtqueue."""
@@ -168,6 +177,13 @@ class Lockstep:
                 self._compare_bytes(
                     op, at, f"the header of frame {op.a + self.first_frame}", one[here], other[here]
                 )
+
+    def forget(self) -> None:
+        """Empty what both sides keep of the past: chains read, register accesses, events."""
+        for side in (self.reference, self.driver):
+            if side is not None:
+                for kept in (side.captures, side.device.segments, side.accesses, side.events):
+                    kept.clear()
 
     def compare_all(self, op: Op, pairs: int) -> None:
         """Compare all memory that drivers can write to, and the statistics of ``pairs`` transmit queues.

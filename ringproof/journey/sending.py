@@ -224,8 +224,13 @@ class Sender:
         self._kept.clear()
         while waiting:
             burst = self._burst(waiting)
-            waiting = self._hand_over(burst, batch, chains) + waiting[len(burst) :]
-            self._serve(chains)
+            kept = self._hand_over(burst, batch, chains)
+            waiting = kept + waiting[len(burst) :]
+            if not self._serve(chains) and len(kept) == len(burst):
+                raise Violation(
+                    "queue-wakes",
+                    f"transmit queues {sorted(self._stopped)} are stopped with nothing under way",
+                )
         return [Fate(self._first + at, frame, chains[at]) for at, frame in enumerate(batch)]
 
     def _burst(self, waiting: list[int]) -> list[int]:
@@ -266,11 +271,16 @@ class Sender:
         self._size = min(BURST, 2 * (len(burst) - len(kept))) or 1
         return kept
 
-    def _serve(self, chains: dict[int, bytes | None]) -> None:
-        """The device's turn: read all there is, complete it, and interrupt if that is wanted."""
+    def _serve(self, chains: dict[int, bytes | None]) -> bool:
+        """The device's turn: read all there is, complete it, and interrupt if that is wanted.
+
+        Whether there was anything.
+        """
+        served = False
         for queue, flight in self._flight.items():
             if not flight:
                 continue
+            served = True
             ops = [Op(NetCode.NET_READ, in_=queue)]
             if self.config.offered & self.config.understood & F_EVENT_IDX:
                 ops.append(Op(NetCode.NET_SET_AVAIL_EVENT, OpFlag.RELATIVE, queue))
@@ -287,6 +297,7 @@ class Sender:
                     f"transmit queue {pair} is stopped, and stays so: the device has used every chain of it"
                     + ("" if results[-1].length else ", for which no interrupt was asked"),
                 )
+        return served
 
     def _take_chains(self, queue: int, flight: deque[int], chains: dict[int, bytes | None]) -> None:
         captures = self.lockstep.reference.captures
@@ -297,6 +308,4 @@ class Sender:
             raise Violation(
                 "device-reads-outstanding", f"{len(flight)} chains of queue {queue} did not get to the device"
             )
-        captures.clear()
-        if self.lockstep.driver is not None:
-            self.lockstep.driver.captures.clear()
+        self.lockstep.forget()

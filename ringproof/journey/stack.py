@@ -3,12 +3,15 @@
 import struct
 
 from ..errors import BadInputError
+from ..impl.device.offload import OffloadError, wire_frames
 from ..impl.harness.frames import Frame, Gso
 
 LEAST_MTU, MOST_MTU, DEFAULT_MTU = 68, 65535, 1500
 """Bytes of payload of an Ethernet frame; the limits are VIRTIO 1.3 section 5.1.4.1's."""
 ETHERNET_HEADER = 14
 _TAG = 4
+_GSO_TYPES = {Gso.TCPV4: 1, Gso.UDP: 3, Gso.TCPV6: 4}
+"""The device's numbers (VIRTIO 1.3 section 5.1.6)."""
 _TAG_TYPES = (0x8100, 0x88A8)
 
 
@@ -37,7 +40,7 @@ def admit(frame: Frame, mtu: int, name: str) -> None:
     """Let a frame pass, or say why no stack would send it. Raises BadInputError: one line, ``name`` first.
 
     Without segmentation a frame has at most ``mtu`` bytes behind its Ethernet header and VLAN tags; with it,
-    that goes for the segments.
+    that goes for the segments; and the frame must be one that can be cut: what its words say must be there.
     """
     data = frame.data
     if len(data) < ETHERNET_HEADER:
@@ -50,9 +53,19 @@ def admit(frame: Frame, mtu: int, name: str) -> None:
             raise BadInputError(
                 f"{name}: {len(data)} bytes without segmentation; with an MTU of {mtu} at most {most} pass"
             )
-    elif frame.checksum and frame.gso is not Gso.UNKNOWN:
+    elif frame.checksum and frame.gso_size and frame.gso is not Gso.UNKNOWN:
+        _can_be_cut(frame, name)
         longest = longest_segment(frame)
         if longest > most:
             raise BadInputError(
                 f"{name}: segments of {longest} bytes; with an MTU of {mtu} at most {most} pass"
             )
+
+
+def _can_be_cut(frame: Frame, name: str) -> None:
+    """Refuse a frame that is not of the protocol it is to be cut by, which a stack never makes."""
+    fields = (1, _GSO_TYPES[frame.gso], 0, frame.gso_size, frame.csum_start, frame.csum_offset)
+    try:
+        wire_frames(struct.pack("<BBHHHH", *fields), frame.data)
+    except OffloadError as error:
+        raise BadInputError(f"{name}: no device can do that: {error}") from None

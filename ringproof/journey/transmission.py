@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import BadInputError
 from ..impl.device.device import Violation
@@ -71,6 +71,10 @@ class Transmission:
     def states(self) -> Sequence[TraceState]:
         """The states recorded around the journey of the frame shown."""
         return self._watcher.states if self._watcher else ()
+
+    def journey(self) -> dict[str, Any] | None:
+        """The journey of the frame shown as plain JSON values, None if none was watched."""
+        return self._watcher.record() if self._watcher else None
 
     def document(self) -> NetTrace | None:
         """The trace from the probe to the end of the journey, if one was asked for."""

@@ -1,6 +1,7 @@
 """Watching one frame of many: its journey is recorded, whatever goes on around it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..errors import BadInputError
 from ..impl.harness.frames import Frame
@@ -49,6 +50,16 @@ class JourneyWatcher(Watcher):
             property=property,
             violated=violated,
         )
+
+    def record(self) -> dict[str, Any]:
+        """The journey of the frame shown, as plain JSON values: how it was sent, read, used, and freed."""
+        found: dict[str, Any] = {"frame": self.shown, "sent": [], "read": [], "used": [], "freed": False}
+        for state in self.states:
+            journey = state.values["journey"]
+            for name in ("sent", "read", "used"):
+                found[name] += [each for each in journey[name] if each["frame"] == self.shown]
+            found["freed"] |= self.shown in journey["freed"]
+        return found
 
     def alone(self, number: int) -> bool:
         """The frame shown goes alone."""

@@ -93,6 +93,10 @@ def test_the_journey_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         for station in ("virtqueue_add", "avail.ring[", "reads the chain", "used.ring[", "is freed"):
             assert station in text
     assert "sk_buff" not in xmit(capsys, *frames, "--quiet")[1]
+    journey = report(capsys, *frames, "--frame-number", "1")["journey"]
+    assert [each["outcome"] for each in journey["sent"]] == ["queued"]
+    assert [each["leaves"] for each in journey["read"]] == [[1514, 1514, 1104]]
+    assert (len(journey["used"]), journey["freed"]) == (1, True)
 
 
 def test_the_journey_of_a_frame_in_a_later_batch(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,3 +59,19 @@ def test_the_longest_segment_is_the_devices(kind: str, size: int) -> None:
     """The length foreseen is that of the longest frame that leaves."""
     frame = described(f"{kind} len=4321 vlan=1 csum gso={size}")[0]
     assert longest_segment(frame) == max(map(len, left(frame)))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("tcp6 len=900 csum gso=100 kind=tcp4", "gso_type TCPV4, but the frame is IPv6"),
+        ("udp4 len=900 csum gso=100 kind=tcp4", "IP protocol is 17, not 6"),
+        ("tcp4 len=900 csum=34+6 gso=100", "csum_start 34 and csum_offset 6"),
+        ("eth len=900 csum=14+2 gso=100 kind=udp", "ethertype 0x88b5 is not IP"),
+        ("udp4 len=900 csum gso=7", "too small for fragments"),
+    ],
+)
+def test_no_stack_makes_a_frame_of_what_it_is_not(text: str, why: str) -> None:
+    """Segmentation that does not fit the frame's own headers is refused, with the device's reason."""
+    with pytest.raises(BadInputError, match=f"^name: no device can do that: .*{why}"):
+        admit(described(text)[0], 1500, "name")
