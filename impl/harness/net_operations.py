@@ -10,7 +10,7 @@ number n is n + 1; a frame can be sent again once it was freed, and before that 
 
 A device can be quick: with XMIT's ``b``, before the driver's first notification of that queue returns, it
 has read all chains there and completed ``b`` of them, as NET_COMPLETE does with pick and stride 0; bit 0 of
-ISR is set if an interrupt is due.
+ISR is set if an interrupt is due, and ``length`` is 1 then.
 
 Virtqueues are numbered as VIRTIO 1.3 section 5.1.2 does: receive queue i is 2 * i, transmit queue i is
 2 * i + 1, the control queue comes last. ``in_`` of a device operation is the number of a virtqueue.

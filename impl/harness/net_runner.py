@@ -104,6 +104,7 @@ class NetRunner:
                 there._be_quick(queue)
 
         self.registers.notified = notified
+        self._quick_due = False
         self._quick: tuple[int, int, int, int] | None = None
         """Queue, how many chains to complete when it is notified, avail_idx before, and the token sent."""
         self.stack = Stack(self.registers)
@@ -183,17 +184,20 @@ class NetRunner:
     def ring_bytes(self, queue: int) -> tuple[memoryview, memoryview, memoryview]:
         """Return descriptor table, available ring and used ring of a virtqueue, event words included.
 
-        Raises OperationError if it is not set up.
+        Raises OperationError if it is not set up, or not in memory.
         """
         where = self.registers.placement(queue)
         if where is None:
             raise OperationError(f"queue {queue} is not set up")
         view, size = self.memory.view, where.queue_size
-        return (
-            view(where.desc, 16 * size),
-            view(where.avail, 6 + 2 * size),
-            view(where.used, 6 + 8 * size),
-        )
+        try:
+            return (
+                view(where.desc, 16 * size),
+                view(where.avail, 6 + 2 * size),
+                view(where.used, 6 + 8 * size),
+            )
+        except self._package.ArenaError as error:
+            raise OperationError(f"queue {queue} is not in memory: {error}") from None
 
     def window(self) -> memoryview:
         """Return the window in which frames and their headers lie; its first byte is at FRAME_ADDRESS."""
@@ -300,7 +304,7 @@ class NetRunner:
         words = self._words(queue, device)
         published = words[0] - before & _U16
         if was_quick and published == 1:
-            return 0, 0, pair, 0, words
+            return 0, int(self._quick_due), pair, 0, words
         if published != (token in stack.held):
             raise Violation(
                 "frame-freed-once",
@@ -324,7 +328,8 @@ class NetRunner:
         if avail_idx - before & _U16 == 1:
             self.stack.published(queue, device.published(avail_idx - 1), token)
         self.device.read(queue, 0)
-        self._completed(queue, device, (self.device.complete(queue, 0, 0, count) or (0, False))[0])
+        done, self._quick_due = self.device.complete(queue, 0, 0, count) or (0, False)
+        self._completed(queue, device, done)
 
     def _completed(self, queue: int, device: Device, count: int) -> None:
         for i in range(device.used_idx - count, device.used_idx):

@@ -7,7 +7,7 @@ from typing import Any
 from ..impl.device.offload import OffloadError, wire_frames
 from ..impl.harness.frames import FRAME_ADDRESS, Frame, PlacedPacket
 from ..impl.harness.net_operations import EBUSY, EventKind, NetCode, NetConfig, NetResult, Op, Region
-from ..impl.harness.net_runner import NetRunner, Violation
+from ..impl.harness.net_runner import NetRunner, OperationError, Violation
 from ..impl.harness.operations import ARENA_ADDRESS, OpFlag
 from .chain import Chain, avail_entry, chain_at, ring_words, used_entry
 from .document import NO_QUEUE, NetTrace, TraceState
@@ -102,7 +102,7 @@ class Recorder:
             },
             "registers": [access_record(access) for access in result.accesses] if result else [],
             "events": [self._event(kind, value) for kind, value in result.events] if result else [],
-            "queues": [self._queue(pair) for pair in pairs],
+            "queues": [words for pair in pairs if (words := self._queue(pair))],
             "statistics": [self._statistics(pair) for pair in pairs],
             "journey": {"sent": [], "read": [], "used": [], "freed": [], **journey},
         }
@@ -119,8 +119,12 @@ class Recorder:
         return token - 1 + self.first_frame
 
     def _queue(self, pair: int) -> dict[str, Any]:
+        """A transmit queue's words, none if its driver has put it where there is no memory."""
         queue = 2 * pair + 1
-        words = ring_words(self.runner.ring_bytes(queue))._asdict()
+        try:
+            words = ring_words(self.runner.ring_bytes(queue))._asdict()
+        except OperationError:
+            return {}
         free = self.runner.statistics(pair).num_free
         return {"queue": queue, **words, "num_free": free, "stopped": pair in self._stopped}
 
