@@ -5,6 +5,8 @@ from pathlib import Path
 
 import dpkt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scapy.all import Raw, RawPcapNgReader, RawPcapReader, raw, wrpcap, wrpcapng
 
 from ringproof.errors import BadInputError
@@ -258,3 +260,23 @@ def test_scapy_reads_what_is_written(tmp_path: Path) -> None:
     with PcapWriter(path) as writer:
         writer.write((at, data) for at, data in enumerate(packets))
     assert [data for data, _ in RawPcapReader(str(path))] == packets
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=4)), max_size=4))
+def test_damage_is_one_line(tmp_path: Path, plain: bool, damage: list[tuple[int, bytes]]) -> None:
+    """Whatever bytes of a file are overwritten or lost, frames come out, or one line."""
+    data = bytearray(
+        HEADER + record(FRAME) * 3
+        if plain
+        else section() + interface(options=TIMED) + enhanced(FRAME) * 2 + block(SPB, b"<\0\0\0" + FRAME)
+    )
+    for at, change in damage:
+        at %= len(data)
+        data[at : at + 4 if change else at + 1] = change
+    message = ""
+    try:
+        frames(tmp_path / "a.pcap", bytes(data))
+    except BadInputError as error:
+        message = str(error)
+    assert message.count("\n") == 0
