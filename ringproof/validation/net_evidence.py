@@ -9,7 +9,7 @@ from typing import Any
 
 from ..impl.device.device import Violation
 from ..impl.harness.frames import Frame
-from ..impl.harness.net_operations import FEATURE_NAMES, NetCode, NetConfig, NetResult, Op
+from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig, NetResult, Op
 from ..impl.harness.net_runner import NetRunner
 from ..journey.document import NetTrace, TraceError
 from ..journey.recording import Recorder
@@ -123,8 +123,7 @@ def _on_reference(config: NetConfig, document: NetTrace) -> DriverReplay:
             violated = violation
             break
         captured = zip(runner.captures[before:], runner.device.segments[before:], strict=True)
-        reads = op.code == NetCode.NET_READ
-        watch.see(op, results[-1], list(captured) if reads else ())
+        watch.see(op, results[-1], list(captured))
     lines = _lines(played, results, document.frames)
     failure = None
     frames, all_played = document.frames, tuple(played)

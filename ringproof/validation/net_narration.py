@@ -34,6 +34,8 @@ def net_op_in_words(op: Op, frames: tuple[Frame, ...] = ()) -> str:
         words = f"send frame {op.a}"
         if op.a < len(frames):
             words += f" ({frame_in_words(frames[op.a])})"
+        if op.b:
+            words += f"; the device, notified, reads and completes {'all' if op.b == ALL else op.b} at once"
     elif code == NetCode.SET_PAIRS:
         words = f"use {op.a} queue pairs"
     elif code == NetCode.NET_READ:

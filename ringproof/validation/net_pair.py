@@ -290,11 +290,8 @@ class NetPair:
             self.results += results
         at, captures, segments = before, worker.captures, worker.device.segments
         for op, result in zip(ops, results, strict=False):
-            taken = 0
-            if op.code == NetCode.NET_READ and op.in_ & 1 and result.status > 0:
-                taken = result.status
-            elif op.code == NetCode.XMIT:
-                self.sent += 1
+            taken = observer.captures(op, result)
+            self.sent += op.code == NetCode.XMIT
             pairs = list(zip(captures[at : at + taken], segments[at : at + taken], strict=True))
             at += taken
             observer.see(op, result, pairs)

@@ -155,7 +155,10 @@ def _simpler_configs(failure: NetFailure) -> Iterator[NetFailure]:
 def _simpler_operation(op: Op) -> Iterator[Op]:
     if op.flags:
         yield op._replace(flags=0)
-    if op.code == NetCode.NET_READ:
+    if op.code == NetCode.XMIT:
+        yield op._replace(b=0)
+        yield op._replace(b=1)
+    elif op.code == NetCode.NET_READ:
         yield op._replace(a=0)
     elif op.code == NetCode.NET_COMPLETE:
         yield op._replace(a=0, b=0, c=ALL)

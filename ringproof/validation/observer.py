@@ -16,6 +16,7 @@ from ..impl.harness.net_operations import (
     F_VERSION_1,
     Access,
     Capture,
+    Event,
     EventKind,
     NetCode,
     NetConfig,
@@ -134,7 +135,7 @@ class Observer:
             self._life.see(result.accesses)
         code = op.code
         if code == NetCode.XMIT:
-            self._sent(op, result)
+            self._sent(op, result, captured)
         elif code == NetCode.NET_READ:
             self._read(op, result, captured)
         elif code == NetCode.NET_COMPLETE:
@@ -183,7 +184,7 @@ class Observer:
     def _count_of(self, pair: int) -> _Counts:
         return self._counts.setdefault(pair, _Counts())
 
-    def _sent(self, op: Op, result: NetResult) -> None:
+    def _sent(self, op: Op, result: NetResult, captured: Sequence[tuple[Capture, Segments]]) -> None:
         number, queue = op.a, 2 * result.pair + 1
         lane = self._lane(queue)
         if result.status == EBUSY:
@@ -194,8 +195,9 @@ class Observer:
         if result.status != 0:
             return
         idle = lane.idle
-        dropped = self._freed(result, number)
-        if dropped:
+        grown = (result.avail_idx - lane.avail_idx) & _U16
+        freed = Event(int(EventKind.FREED), number + 1)
+        if not grown and freed in result.events:
             self._count_of(result.pair).dropped += 1
             if not op.flags & _FAIL and self._plain(self.frames[number]):
                 check, state = ("frames-taken", "idle") if idle else ("frames-fit", "not stopped")
@@ -208,6 +210,11 @@ class Observer:
             self._judge_queue(result.pair)
         self._judge_words(lane, queue, result)
         lane.avail_idx = result.avail_idx
+        if op.b and self._notified(result, queue):
+            self._take(queue, captured)
+            self._retire(queue, 0, 0, min(op.b, len(lane.flight)))
+            self._pending |= bool(result.length)
+        self._freed(result)
 
     def _plain(self, frame: Frame) -> bool:
         """Whether there is no reason to drop a frame from an idle queue."""
@@ -229,7 +236,7 @@ class Observer:
     def _judge_words(self, lane: _Lane, queue: int, result: NetResult) -> None:
         docket, before, after = self.docket, lane.avail_idx, result.avail_idx
         grown = (after - before) & _U16
-        notified = any(self._notifies(access, queue) for access in result.accesses)
+        notified = self._notified(result, queue)
         flags = result.avail_flags
         if self._features & F_EVENT_IDX:
             docket.check("2.7.7.1c", flags == 0, f"avail.flags is {flags:#x} after a frame was sent")
@@ -252,6 +259,9 @@ class Observer:
             if lane.avail_event:
                 docket.check("2.7.10.1b", notified, f"{said}; the word of avail_event is {lane.avail_event}")
 
+    def _notified(self, result: NetResult, queue: int) -> bool:
+        return any(self._notifies(access, queue) for access in result.accesses)
+
     def _notifies(self, access: Access, queue: int) -> bool:
         if not access.write or access.value & _U16 != queue:
             return False
@@ -259,40 +269,47 @@ class Observer:
             access.region == Region.IO and access.offset == _LEGACY_NOTIFY
         )
 
-    def _freed(self, result: NetResult, sent: int | None = None) -> bool:
-        """Take the frames that came back; whether the one just sent is among them."""
-        dropped = False
+    def _freed(self, result: NetResult) -> None:
+        """Take the frames that came back; one that was dropped never was with the driver."""
         for kind, value in result.events:
-            if kind != EventKind.FREED:
-                continue
             number = value - 1
-            if number == sent and number not in self.held:
-                dropped = True
+            if kind != EventKind.FREED or number not in self.held:
                 continue
             self.held.discard(number)
             counts = self._count_of((self._queue_of.pop(number, 1) - 1) // 2)
             counts.back += 1
             counts.back_bytes += len(self.frames[number].data)
-        return dropped
+
+    def captures(self, op: Op, result: NetResult) -> int:
+        """How many chains of transmit queues an operation that is to be seen next has captured."""
+        if op.code == NetCode.NET_READ and op.in_ & 1:
+            return max(0, result.status)
+        queue = 2 * result.pair + 1
+        if op.code != NetCode.XMIT or not op.b or result.status or not self._notified(result, queue):
+            return 0
+        lane = self._lane(queue)
+        return len(lane.expected) + ((result.avail_idx - lane.avail_idx) & _U16)
 
     # -- the device -----------------------------------------------------------------------------------
 
     def _read(self, op: Op, result: NetResult, captured: Sequence[tuple[Capture, Segments]]) -> None:
-        if result.status < 0:
-            return
-        lane = self._lane(op.in_)
+        if result.status >= 0:
+            self._take(op.in_, captured)
+
+    def _take(self, queue: int, captured: Sequence[tuple[Capture, Segments]]) -> None:
+        """The device has read chains of a transmit queue."""
+        lane = self._lane(queue)
         for capture, segments in captured:
             self._judge_segments(capture, segments)
             if not lane.expected:
-                self._oracle(
-                    "frames-in-order", False, f"queue {op.in_} has a chain for which nothing was sent"
-                )
+                said = f"queue {queue} has a chain for which nothing was sent"
+                self._oracle("frames-in-order", False, said)
                 continue
             number = lane.expected.popleft()
             frame = self.frames[number]
             lane.flight.append(number)
             if not capture.data.endswith(frame.data):
-                self._judge_order(op.in_, capture, number, lane)
+                self._judge_order(queue, capture, number, lane)
             else:
                 self._oracle("frames-in-order", True, "")
             before = set(self.docket.breaches)
@@ -324,21 +341,24 @@ class Observer:
             docket.check("5.1.6.6a", first == due, said)
 
     def _completed(self, op: Op, result: NetResult) -> None:
-        if result.status <= 0:
-            return
-        flight = self._lane(op.in_).flight
-        for j in range(result.status):
+        if result.status > 0:
+            self._retire(op.in_, op.a, op.b, result.status)
+        if result.length:
+            self._pending = True
+
+    def _retire(self, queue: int, pick: int, stride: int, count: int) -> None:
+        """The device has completed chains of a transmit queue."""
+        flight = self._lane(queue).flight
+        for j in range(count):
             if not flight:
                 break
-            at = (op.a + j * op.b) % len(flight)
+            at = (pick + j * stride) % len(flight)
             number, last = flight[at], flight.pop()
             if at < len(flight):
                 flight[at] = last
-            counts = self._count_of((op.in_ - 1) // 2)
+            counts = self._count_of((queue - 1) // 2)
             counts.sent += 1
             counts.sent_bytes += len(self.frames[number].data)
-        if result.length:
-            self._pending = True
 
     def _word(self, op: Op, result: NetResult) -> None:
         if result.status < 0:
@@ -353,7 +373,7 @@ class Observer:
 
     def _pairs(self, op: Op, result: NetResult) -> None:
         queue = 2 * self._config.pairs
-        if not any(self._notifies(access, queue) for access in result.accesses):
+        if not self._notified(result, queue):
             return
         self.docket.holds("5.1.6.5.6.1a")
         said = f"{op.a} queue pairs were asked for, the device has {self._config.pairs}"

@@ -119,8 +119,9 @@ def operations(count: int, pairs: int) -> st.SearchStrategy[list[Op]]:
     counts = st.sampled_from((ALL, 1, 2, 3))
     picks = st.integers(0, 5)
     sends = st.builds(
-        lambda frame, flags: Op(NetCode.XMIT, flags, a=frame),
+        lambda frame, quick, flags: Op(NetCode.XMIT, flags, a=frame, b=quick),
         st.integers(0, count - 1),
+        st.sampled_from((0, 0, 0, 0, ALL, 1, 2)),
         st.sampled_from((0, 0, 0, 0, int(OpFlag.FAIL_ALLOC))),
     )
     reads = st.builds(lambda queue, a: Op(NetCode.NET_READ, 0, queue, a), queues, st.integers(0, 3))

@@ -46,7 +46,7 @@ class Traffic:
         if not self._round:
             self._round = [
                 self._burst, self._burst, self._trickle, self._words, self._fill, self._interrupts,
-                self._chaos, self._squeeze,
+                self._chaos, self._squeeze, self._race,
             ]  # fmt: skip
             if self.transmit_queues > 1:
                 self._round.append(self._pairs)
@@ -160,6 +160,17 @@ class Traffic:
             made += [Op(NetCode.NET_COMPLETE, in_=queue, b=1, c=done), Op(NetCode.INTERRUPT)]
             made += [Op(NetCode.XMIT, a=frame) for frame in big[-2:]]
         return [*made, *self.drain()]
+
+    def _race(self) -> list[Op]:
+        """A device that completes chains while they are being sent: the second look has to see it."""
+        random, made = self._random, self.drain()
+        for _ in range(5):
+            before = random.choice((0, 0, 1, self._size // 4, self._size // 2))
+            made += self._sends(min(before, _MOST))
+            if not random.randrange(3):
+                made.append(self._word())
+            made += [op._replace(b=random.choice((ALL, ALL, 1, 2, 5))) for op in self._sends(3)]
+        return [*made, Op(NetCode.INTERRUPT), *self.drain()]
 
     def _interrupts(self) -> list[Op]:
         """Interrupts without news, changes of the configuration, calls that no interrupt stands behind."""

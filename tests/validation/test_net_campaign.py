@@ -1,6 +1,7 @@
 """The campaign for whole network drivers: both profiles of the shipped one, and what is said of each."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,9 +126,8 @@ def test_unknown_feature_bits_are_kept(own_driver: Path, tmp_path: Path) -> None
 def test_a_run_is_shrunk() -> None:
     """Of a long run that fails whenever a frame over 100 bytes is sent to a live device, little is left."""
 
-    def attempt(config: NetConfig, frames: object, ops: object) -> dict[str, NetFailure]:
-        played = tuple(ops)  # type: ignore[arg-type]
-        given = tuple(frames)  # type: ignore[arg-type]
+    def attempt(config: NetConfig, frames: Sequence[Frame], ops: Sequence[Op]) -> dict[str, NetFailure]:
+        played, given = tuple(ops), tuple(frames)
         probed = False
         for step, op in enumerate(played):
             probed = probed or op.code == NetCode.PROBE

@@ -40,7 +40,7 @@ def check(pairs: dict[str, NetPair], run: Run) -> None:
     pair = pairs[run.config.profile]
     pair.soft.clear()
     failure = pair.begin(run.config, run.frames) or pair.play(run.operations) or pair.end()
-    assert failure is None, failure.detail if failure else ""
+    assert failure is None, failure.detail
     if run.config.profile == "virtio-1.x":
         assert {check for check in pair.soft if check not in WARNINGS} == set()
 

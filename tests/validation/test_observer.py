@@ -42,17 +42,18 @@ def probed(config: NetConfig = PLAIN) -> Observer:
     return watch
 
 
-def sent(watch: Observer, number: int, avail_idx: int, *accesses: Access, flags: int = 0) -> None:
+def sent(watch: Observer, number: int, avail_idx: int, *accesses: Access, flags: int = 0) -> Observer:
     """A frame was published."""
-    watch.see(
-        Op(NetCode.XMIT, a=number), NetResult(0, avail_idx=avail_idx, avail_flags=flags, accesses=accesses)
-    )
+    result = NetResult(0, avail_idx=avail_idx, avail_flags=flags, accesses=accesses)
+    watch.see(Op(NetCode.XMIT, a=number), result)
+    return watch
 
 
-def read(watch: Observer, *datas: bytes) -> None:
+def read(watch: Observer, *datas: bytes) -> Observer:
     """Chains were read."""
     captured = [(Capture(1, at, HEADER + data), SEGMENTS) for at, data in enumerate(datas)]
     watch.see(Op(NetCode.NET_READ, in_=1), NetResult(len(datas)), captured)
+    return watch
 
 
 def completed(watch: Observer, count: int, due: int = 0) -> None:
@@ -84,18 +85,17 @@ def test_a_good_run_has_no_fault() -> None:
     ("fail", "check"),
     [
         (lambda watch: read(watch, b"x"), "frames-in-order"),
-        (lambda watch: (sent(watch, 0, 1, KICK), sent(watch, 1, 2, KICK), read(watch, FRAMES[1].data)),
+        (lambda watch: read(sent(sent(watch, 0, 1, KICK), 1, 2, KICK), FRAMES[1].data),
          "frames-in-order"),
         (lambda watch: watch.see(
             Op(NetCode.XMIT), NetResult(0, events=(Event(EventKind.FREED, 1),))), "frames-taken"),
-        (lambda watch: (sent(watch, 0, 1, KICK), watch.see(
-            Op(NetCode.XMIT, a=1), NetResult(0, avail_idx=1, events=(Event(EventKind.FREED, 2),)))),
+        (lambda watch: sent(watch, 0, 1, KICK).see(
+            Op(NetCode.XMIT, a=1), NetResult(0, avail_idx=1, events=(Event(EventKind.FREED, 2),))),
          "frames-fit"),
         (lambda watch: watch.see(Op(NetCode.XMIT), NetResult(EBUSY)), "queue-wakes"),
         (lambda watch: watch.count(0, Statistics(1, 60, 0, 0, 256)), "statistics-true"),
         (lambda watch: watch.count(0, Statistics(0, 0, 1, 1, 256)), "statistics-true"),
-        (lambda watch: (sent(watch, 0, 1, KICK), watch.see(Op(NetCode.REMOVE), NetResult(0))),
-         "frames-come-back"),
+        (lambda watch: sent(watch, 0, 1, KICK).see(Op(NetCode.REMOVE), NetResult(0)), "frames-come-back"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-19)), "probe-takes-a-sound-device"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-1)), "probe-takes-a-sound-device"),
     ],
@@ -225,6 +225,23 @@ def test_a_defect_of_the_reference_is_seen(mutant: str, seen: str) -> None:
         config = NetConfig(queue_size=size, features=features)
         found |= checks(run_on(mutant, config, 1)[0])
     assert seen in found
+
+
+def test_a_quick_device_completes_while_a_frame_is_sent() -> None:
+    """Notified, it reads and completes; the frame may be freed before transmit returns, and is no drop."""
+    watch = probed()
+    sent(watch, 0, 1, KICK)
+    freed = tuple(Event(EventKind.FREED, token) for token in (1, 2))
+    quick = Op(NetCode.XMIT, a=1, b=ALL)
+    result = NetResult(0, avail_idx=2, accesses=(KICK,), events=freed)
+    assert watch.captures(quick, result) == 2
+    captured = [(Capture(1, at, HEADER + FRAMES[at].data), SEGMENTS) for at in range(2)]
+    watch.see(quick, result, captured)
+    watch.count(0, Statistics(2, 120, 0, 0, 256))
+    assert checks(watch) == set()
+    assert not watch.held
+    # Without a notification it does not act.
+    assert watch.captures(quick, NetResult(0, avail_idx=3)) == 0
 
 
 def test_completions_follow_the_device() -> None:

@@ -12,6 +12,7 @@ from ringproof.impl.harness.net_operations import (
     NET_FEATURES,
     NetCode,
     NetConfig,
+    Op,
 )
 from ringproof.validation.net_configurations import Offer, probed_configs, traffic_configs
 from ringproof.validation.packets import layers, pseudo_sum, stored_sum
@@ -72,13 +73,13 @@ def test_traffic_is_the_same_for_a_seed() -> None:
     config = NetConfig(features=NET_FEATURES, pairs=4)
     frames = Shapes(Random(3), NET_FEATURES, longest=200).pool(120)
 
-    def batches(seed: int) -> list[object]:
+    def batches(seed: int) -> list[Op]:
         traffic = Traffic(config, frames, seed)
         return [op for _ in range(24) for op in traffic.batch()] + traffic.again()
 
     assert batches(1) == batches(1)
     assert batches(1) != batches(2)
-    assert {op.code for op in batches(1)} == set(NetCode)  # type: ignore[attr-defined]
+    assert {op.code for op in batches(1)} == set(NetCode)
 
 
 def test_devices_are_of_every_kind() -> None:
