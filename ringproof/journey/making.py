@@ -16,6 +16,7 @@ from ..impl.harness.frames import Fragment, Frame, Gso, Packet, pieces
 from ..impl.harness.net_operations import F_EVENT_IDX, FEATURE_NAMES, NetCode, NetConfig, NetResult, Op
 from ..impl.harness.net_runner import NetRunner, Violation
 from ..impl.harness.operations import OpFlag
+from ..model.transport import Transport
 from ..patching import load_reference_mutant
 from ..proofs.mutants.frame_catalog import FRAME_CATALOG
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS
@@ -283,7 +284,7 @@ def _set_up(found: transport.Run | transport.Clean) -> Run:
 
 
 def _offered(name: str) -> Run:
-    model = MUTANTS[name].model if name in MUTANTS else transport.Transport
+    model: type[Transport] = MUTANTS[name].model if name in MUTANTS else Transport
     offered = transport.smallest_offer(model, linux=name not in MUTANTS) or ()
     features = sum(FEATURE_NAMES[feature] for feature in offered)
     config = NetConfig(queue_size=4, features=features, profile=MENDED if name in MUTANTS else LINUX)
