@@ -70,7 +70,7 @@ class Headers:
         if len(chain) < _SHORT:
             return
         header, data = Header(*_HEADER.unpack_from(chain)), chain[size:]
-        if self._size == _LONG and size == _LONG:
+        if self._size == _LONG and len(chain) >= _LONG:  # what a device reads there, whatever was meant
             buffers = int.from_bytes(chain[_SHORT:_LONG], "little")
             self.docket.check("5.1.6.2.1a", buffers == 0, f"num_buffers is {buffers}")
         self._judge_flags(header)

@@ -120,7 +120,7 @@ def test_right_headers_pass() -> None:
     ("made", "features", "clauses"),
     [
         (RIGHT[:10] + b"\1\0", ALL, {"5.1.6.2.1a"}),
-        (RIGHT[:10], ALL, {"5.1.6/n1"}),
+        (RIGHT[:10], ALL, {"5.1.6/n1", "5.1.6.2.1a"}),
         (RIGHT, ALL & ~F_VERSION_1, {"5.1.6/n1"}),
         (header(3, 1, 54, 1448, 34, 16), ALL, {"5.1.6.2.1t"}),
         (header(5, 1, 54, 1448, 34, 16), ALL, {"5.1.6.2.1t"}),
