@@ -15,8 +15,9 @@ from .dropping import drop_reason
 from .header import decoded, device_header_size
 from .registers import access_record
 
-QUEUED, DROPPED, STOPPED = "queued", "dropped", "stopped"
-"""What XMIT can come to: the chain is published; the driver drops the frame; the stack holds it back."""
+QUEUED, DROPPED, STOPPED, BACK = "queued", "dropped", "stopped", "back"
+"""What XMIT can come to: the chain is published; the driver drops the frame; the stack holds it back; the
+device was so quick that the chain is back already."""
 _EVENTS = {int(kind): kind.name for kind in EventKind}
 _LEGACY_NOTIFY = 16
 _ARGUMENTS: dict[int, tuple[tuple[str, str], ...]] = {
@@ -76,6 +77,8 @@ class Recorder:
 
     def _state(self, op: Op, values: dict[str, Any]) -> TraceState:
         args: dict[str, Any] = {name: getattr(op, of) for of, name in _ARGUMENTS.get(op.code, ())}
+        if op.code == NetCode.XMIT and op.b:
+            args["completed_at_kick"] = op.b
         for flag, name in ((OpFlag.FAIL_ALLOC, "fail_alloc"), (OpFlag.RELATIVE, "relative")):
             if op.flags & flag:
                 args[name] = True
@@ -182,7 +185,10 @@ class Recorder:
         runner, token = self.runner, number + 1
         placed, queue = runner.placed[number], 2 * result.pair + 1
         freed = [value for kind, value in result.events if kind == EventKind.FREED]
-        outcome = STOPPED if result.status == EBUSY else DROPPED if token in freed else QUEUED
+        sent = (EventKind.ORPHANED, token) in result.events
+        outcome = STOPPED if result.status == EBUSY else QUEUED
+        if token in freed:
+            outcome = BACK if sent else DROPPED
         found: dict[str, Any] = {
             "frame": number + self.first_frame,
             "pair": result.pair,

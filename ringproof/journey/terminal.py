@@ -14,7 +14,7 @@ from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig
 from .chain import F_INDIRECT, F_NEXT, F_WRITE
 from .document import NO_QUEUE, NetTrace, TraceState
 from .header import ABSENT, FIELDS, flag_words, gso_words
-from .recording import DROPPED, QUEUED, STOPPED
+from .recording import BACK, DROPPED, QUEUED, STOPPED
 from .registers import value_words
 
 _NARROW = 72
@@ -178,6 +178,11 @@ def _xmit(sent: Mapping[str, Any], state: TraceState, before: TraceState | None)
         yield Line(_DRIVER, 2, f"dropped: {sent['reason']}", _BAD)
         yield Line(_DRIVER, 2, "counted in tx_dropped and tx_fifo_errors; the frame is freed")
         return
+    if sent["outcome"] == BACK:
+        yield Line(_DRIVER, 2, "the device has completed the frame before the notification returned")
+        yield from _registers(state.values["registers"])
+        yield from _events(state)
+        return
     yield Line(_DRIVER, 0, "xmit_skb", _TITLE)
     yield Line(_DRIVER, 2, "scatterlist          page  offset  length")
     for number, entry in enumerate(sent["scatterlist"]):
@@ -321,6 +326,8 @@ def _step(number: int, state: TraceState, before: TraceState | None, *, all: boo
             yield Line(lane, 5, f"dropped: {sent['reason']}", _BAD)
         elif sent["outcome"] == STOPPED:
             yield Line(lane, 5, "the queue is stopped")
+        elif sent["outcome"] == BACK:
+            yield Line(lane, 5, "published, and given back before the call returned")
     for read in journey["read"]:
         yield Line(lane, 5, f"frame {read['frame']} at head {read['head']}: {read['bytes']:,} bytes")
     for used in journey["used"]:
@@ -350,9 +357,18 @@ def _words(state: TraceState) -> str:
             return words + (f", from number {pick} on by {stride}" if pick or stride else "")
         case "net_set_avail_event" if args.get("relative") and not args.get("value"):
             return f"ask to be told of the next chain of {queue}"
+        case "xmit" if args.get("completed_at_kick"):
+            return (
+                f"xmit frame {args['frame']}; at its kick the device reads all and completes {_count(args)}"
+            )
     said = " ".join(f"{name} {value}" for name, value in args.items() if value is not True)
     flags = " ".join(name for name, value in args.items() if value is True)
     return " ".join(filter(None, (state.action, said, flags)))
+
+
+def _count(args: Mapping[str, Any]) -> str:
+    count = args["completed_at_kick"]
+    return "all" if isinstance(count, int) and count > 0xFFFF else str(count)
 
 
 def _changed(lane: str, state: TraceState, before: TraceState | None) -> Iterator[Line]:
