@@ -211,8 +211,8 @@ class Shapes:
             packets = tuple(Packet(b"y") for _ in range(18 + random.randrange(3)))
             return Frame(Packet(b"many packets", (), packets))
         data = self._cutter.cut(pattern(length, random.randrange(1000)))
-        start = random.randint(0, length - 2)
-        offset = random.randint(0, length - 2 - start)
+        start = random.randint(0, min(length - 2, 0xFFFF))
+        offset = random.randint(0, min(length - 2 - start, 0xFFFF))
         if roll == 2:
             return Frame(data, True, start, offset)
         kind = random.choice((Gso.TCPV4, Gso.TCPV6, Gso.UDP, Gso.UNKNOWN, Gso.NONE))
