@@ -38,6 +38,7 @@ _WANTED = (
 )  # fmt: skip
 _WANTED_LEGACY = ((F_ANY_LAYOUT, "6.3a"), (F_MTU, "5.1.4.2b"))
 _OLD = 1 << 30
+_LEAST = 2  # descriptors, for header and data
 _MOST_READS = 64  # of status that a driver has to be ready for after a reset
 
 
@@ -48,10 +49,15 @@ def names_of(features: int) -> str:
     return ", ".join([*known, *(f"bit {bit}" for bit in range(64) if rest >> bit & 1)]) or "nothing"
 
 
+def possible(size: int) -> bool:
+    """Whether a queue can have this size."""
+    return 0 < size <= 32768 and not size & (size - 1)
+
+
 def sound(config: NetConfig) -> bool:
     """Whether a driver has no reason to refuse the device."""
     size = config.queue_size
-    if not 2 <= size <= 32768 or size & (size - 1):
+    if size < _LEAST or not possible(size):
         return False
     if config.missing_queue is not None and config.missing_queue <= 2 * config.pairs:
         return False

@@ -13,6 +13,7 @@ from ..impl.harness.net_operations import NetCode, NetConfig, Op
 from ..traces.document import TraceError
 from .campaign import Options
 from .clauses import CLAUSES
+from .negotiation import possible
 from .net_configurations import Offer, described, probed_configs, traffic_configs
 from .net_evidence import TRAIT_LINUX_3_11, TRAIT_VIRTIO_1, keep_net, net_steps_in_words
 from .net_failure import NetFailure
@@ -80,11 +81,13 @@ class _NetCampaign:
         sends = [Op(NetCode.XMIT, a=at) for at in range(4)]
         for config in probed_configs(self.offer, quick=self.options.quick):
             traffic = Traffic(config, frames, self.options.seed)
-            failure = self.pair.begin(config, frames) or self.pair.play(
-                [Op(NetCode.PROBE), *sends, Op(NetCode.RAISE, a=3), Op(NetCode.INTERRUPT)]
-            )
-            failure = failure or self.pair.count(traffic.transmit_queues)
-            failure = failure or self.pair.play([Op(NetCode.PROBE), *traffic.drain()]) or self.pair.end()
+            failure = self._begun(config, frames)
+            if possible(config.queue_size):  # with other queues there is nothing to be done
+                operations = [*sends, Op(NetCode.RAISE, a=3), Op(NetCode.INTERRUPT)]
+                failure = failure or self.pair.play(operations)
+                failure = failure or self.pair.count(traffic.transmit_queues)
+                failure = failure or self.pair.play([Op(NetCode.PROBE), *traffic.drain()])
+            failure = failure or self.pair.end()
             if failure is not None:
                 return failure
             self.devices += 1

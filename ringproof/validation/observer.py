@@ -29,7 +29,7 @@ from ..impl.harness.operations import OpFlag
 from .clauses import CLAUSES, Docket
 from .headers import Headers, header_size
 from .lifecycle import LifeCycle
-from .negotiation import F_ANY_LAYOUT, sound
+from .negotiation import F_ANY_LAYOUT, possible, sound
 from .shapes import MOST_SEGMENTS, filled, lawful
 
 Segments = Sequence[tuple[int, int, int]]
@@ -42,6 +42,7 @@ _ERRORS = frozenset({-2, -12, -19, -22, -110})
 
 ORACLES = {
     "probe-takes-a-sound-device": "A device without fault is probed, and an error is one of the ABI's.",
+    "impossible-sizes-refused": "A device is refused whose queues have a size that no queue has.",
     "frames-in-order": "Each queue's frames reach the device once, in the order they were sent.",
     "frames-taken": "A frame that asks for nothing special is not dropped when its queue is idle.",
     "frames-fit": "Nor is it for want of room while its queue is not stopped.",
@@ -50,8 +51,8 @@ ORACLES = {
     "frames-come-back": "After remove no frame is left with the driver.",
 }
 """What is asked of a driver beside the clauses."""
-WARNINGS = frozenset({"frames-fit"})
-"""Those whose breach is a warning: a driver may drop what it takes."""
+WARNINGS = frozenset({"frames-fit", "impossible-sizes-refused"})
+"""Those whose breach is a warning: a driver may drop what it takes, and believe what a device says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +392,9 @@ class Observer:
         self._counts.clear()
         self._queue_of.clear()
         self._asked, self._pending = None, False
+        if not possible(self._config.queue_size):
+            said = f"probe took queues of {self._config.queue_size}"
+            self._oracle("impossible-sizes-refused", status < 0, said)
         known = status == 0 or status in _ERRORS
         said = f"probe returned {status}" + ("" if known else ", which is none of the ABI's errors")
         right = status == 0 or (known and not sound(self._config))

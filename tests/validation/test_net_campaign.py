@@ -41,6 +41,12 @@ PASSED_ON_BY_LINUX = {
 NEVER_SET = {"5.1.6.2.1r"}  # hdr_len of frames that are not segmented
 
 
+@pytest.fixture(scope="module")
+def tinynet() -> Path:
+    """A driver of another hand, in which faults can be switched on."""
+    return build_driver(Path(__file__).parents[1] / "worker" / "drivers" / "tinynet")
+
+
 def quick(library: Path, traces: Path | None = None, *, by_meaning: bool = False) -> ValidationReport:
     """A quick campaign."""
     options = Options(quick=True, traces=traces, by_meaning=by_meaning, shrink_seconds=3.0)
@@ -205,6 +211,43 @@ def test_a_pair_that_cannot_agree(linux_driver: Path) -> None:
     assert found[AGREEMENT].step == 1
     small = replace(found[AGREEMENT], operations=()).cut()
     assert small.operations == ()
+
+
+def test_a_driver_written_apart_passes(tinynet: Path) -> None:
+    """Legacy alone, no features, one queue: judged by meaning, with one true warning."""
+    report = quick(tinynet)
+    assert (report.verdict, report.mode) == ("pass", "by meaning")
+    assert said(report, "warn") == {"impossible-sizes-refused"}
+    assert {"frames-in-order", "queue-wakes", "statistics-true", "3.1.2a", "5.1.6/n1"} <= said(report, "pass")
+    assert {"3.1.1a", "2.7.7.1c", AGREEMENT} <= said(report, "not exercised")
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("crash", "no-crash"),
+        ("exit", "no-crash"),
+        ("hang", "no-hang"),
+        ("leak", "all-released"),
+        ("write-margin", "frames-memory-unchanged"),
+    ],
+)
+def test_its_faults_are_found(
+    fault: str, check: str, tinynet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash, an exit, a hang, a leak and a write beside a frame: each by its name, with a short run."""
+    monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", fault)
+    options = Options(quick=True, traces=tmp_path, shrink_seconds=3.0, hang_seconds=1.0)
+    report = validate_network(tinynet, options=options)
+    assert report.verdict == "fail"
+    assert check in said(report, "fail")
+    assert report.shows == check
+    assert 1 <= len(report.steps) <= 6
+    assert report.trace is not None
+    again = replay_net(load(report.trace), tinynet, hang_seconds=1.0)
+    assert (again.differs, again.check) == (True, check)
+    monkeypatch.delenv("RINGPROOF_TINYNET_FAULT")
+    assert not replay_net(load(report.trace), tinynet).differs
 
 
 @pytest.mark.slow

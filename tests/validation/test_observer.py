@@ -61,6 +61,13 @@ def completed(watch: Observer, count: int, due: int = 0) -> None:
     watch.see(Op(NetCode.NET_COMPLETE, in_=1, c=count), NetResult(count, length=due))
 
 
+def told(config: NetConfig, op: Op, result: NetResult) -> Observer:
+    """An observer that was told of one operation on a device."""
+    watch = Observer(config, FRAMES)
+    watch.see(op, result)
+    return watch
+
+
 def checks(watch: Observer) -> set[str]:
     """What failed."""
     return {fault.check for fault in watch.faults}
@@ -98,13 +105,14 @@ def test_a_good_run_has_no_fault() -> None:
         (lambda watch: sent(watch, 0, 1, KICK).see(Op(NetCode.REMOVE), NetResult(0)), "frames-come-back"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-19)), "probe-takes-a-sound-device"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-1)), "probe-takes-a-sound-device"),
+        (lambda _: told(NetConfig(queue_size=3), Op(NetCode.PROBE), NetResult(0)), "impossible-sizes-refused"),
     ],
 )  # fmt: skip
 def test_an_oracle_that_fails(fail: Callable[[Observer], object], check: str) -> None:
     """Each oracle, by a run that breaks it."""
     watch = probed()
-    fail(watch)
-    assert check in checks(watch)
+    other = fail(watch)
+    assert check in checks(other if isinstance(other, Observer) else watch)
 
 
 def test_every_oracle_is_tried() -> None:
