@@ -105,7 +105,8 @@ def test_a_good_run_has_no_fault() -> None:
         (lambda watch: sent(watch, 0, 1, KICK).see(Op(NetCode.REMOVE), NetResult(0)), "frames-come-back"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-19)), "probe-takes-a-sound-device"),
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-1)), "probe-takes-a-sound-device"),
-        (lambda _: told(NetConfig(queue_size=3), Op(NetCode.PROBE), NetResult(0)), "impossible-sizes-refused"),
+        (lambda _: told(NetConfig(queue_size=3), Op(NetCode.PROBE), NetResult(0)),
+         "impossible-sizes-refused"),
     ],
 )  # fmt: skip
 def test_an_oracle_that_fails(fail: Callable[[Observer], object], check: str) -> None:
