@@ -297,7 +297,8 @@ class NetWorker(WorkerProcess[NetHeader]):
         shared.header.config.stop_on_finding = int(self.stop_on_finding)
         shared.put_operations(b"".join([op.pack() for op in ops]))
         self._quick = ops[0] if _is_quick(ops[0]) else None
-        self._violation: Violation | None = None
+        self._quick_due = False
+        self._violations: list[Violation] = []
         try:
             answer = self._command(b"R", self.timeout)
         except DriverStopped as stopped:
@@ -305,9 +306,9 @@ class NetWorker(WorkerProcess[NetHeader]):
             stopped.net_results = tuple(done)
             raise
         count = self._collect(ops, done)
-        if self._violation is not None:
-            self._violation.operation = self.operations - 1
-            raise self._violation
+        for violation in self._violations:
+            violation.operation = self.operations - 1
+            raise violation
         if answer == b"e":
             raise OperationError(f"operation {self.operations}: {self.message}")
         if answer == b"f" and self.stop_on_finding:
@@ -328,7 +329,7 @@ class NetWorker(WorkerProcess[NetHeader]):
             done.append(
                 NetResult(
                     status,
-                    0,
+                    int(self._quick_due),
                     pair,
                     0,
                     avail,
@@ -340,7 +341,7 @@ class NetWorker(WorkerProcess[NetHeader]):
                     tuple(events[event_at:event_end]),
                 )
             )
-            if head != NO_HEAD and not _is_quick(ops[count]):
+            if head != NO_HEAD and not (_is_quick(ops[count]) and self._quick is None):
                 self._heads[2 * pair + 1, head] = ops[count].a
             access_at, event_at = access_end, event_end
             count += 1
@@ -348,7 +349,7 @@ class NetWorker(WorkerProcess[NetHeader]):
 
     def _consulted(self) -> None:
         """The driver has notified its queue, and the device is to be quick."""
-        op = self._quick
+        op, self._quick = self._quick, None
         if op is None:
             return
         result = RESULT.unpack(self._shared.result(0))
@@ -360,9 +361,10 @@ class NetWorker(WorkerProcess[NetHeader]):
             side = self.device.queue(queue)
             if side is not None:
                 self.device.read(queue, 0)
-                self._completed(queue, side, (self.device.complete(queue, 0, 0, op.b) or (0, False))[0])
+                count, self._quick_due = self.device.complete(queue, 0, 0, op.b) or (0, False)
+                self._completed(queue, side, count)
         except Violation as violation:
-            self._violation = violation
+            self._violations.append(violation)
 
     # The device's operations
 
