@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from ringproof.impl.harness.frames import Fragment, Frame, Gso, Packet
 from ringproof.impl.harness.net_operations import (
     F_CTRL_VQ,
+    F_EVENT_IDX,
     F_INDIRECT_DESC,
     F_MQ,
     NET_FEATURES,
@@ -20,10 +21,12 @@ from ringproof.impl.harness.operations import OpFlag
 from ringproof.validation.net_pair import NetPair
 from ringproof.validation.observer import WARNINGS
 from ringproof.validation.strategies import Run, runs
+from ringproof.validation.traffic import ALL
 
 PROBE, REMOVE = Op(NetCode.PROBE), Op(NetCode.REMOVE)
 FAIL = int(OpFlag.FAIL_ALLOC)
 PIECES = Frame(Packet(b"head", tuple(Fragment(at, b"piece") for at in range(17)), (Packet(b"list"),)))
+SMALL = Frame(Packet(b"x"))
 NESTED = Frame(Packet(b"", (Fragment(4096, b""),), (Packet(b"", (), (Packet(b"x"),)),)), cpu=3)
 NONSENSE = Frame(Packet(b"y" * 64), gso=Gso.UNKNOWN, gso_size=7, ecn=True, csum_start=9, csum_offset=3)
 
@@ -99,6 +102,28 @@ ALIKE = settings(
 )
 @example(run=Run(NetConfig(features=NET_FEATURES, transport="modern", reset_reads=1001), (), (PROBE,)))
 @example(run=Run(NetConfig(features=NET_FEATURES, missing_queue=1), (), (PROBE, PROBE)))
+@example(
+    run=Run(
+        NetConfig(queue_size=32, features=F_EVENT_IDX),
+        (SMALL,) * 5,
+        (
+            PROBE,
+            Op(NetCode.NET_SET_AVAIL_EVENT, in_=1, a=3),
+            Op(NetCode.XMIT),
+            Op(NetCode.XMIT, a=1),
+            Op(NetCode.XMIT, a=2, b=1),
+            Op(NetCode.XMIT, a=3, b=ALL),
+            Op(NetCode.XMIT, a=4),
+        ),
+    )
+)
+@example(
+    run=Run(
+        NetConfig(queue_size=16, profile="linux-3.11"),
+        (SMALL,) * 2,
+        (PROBE, Op(NetCode.XMIT, b=ALL), Op(NetCode.XMIT, a=1, b=ALL), Op(NetCode.INTERRUPT), REMOVE),
+    )
+)
 def test_both_do_the_same(pairs: dict[str, NetPair], run: Run) -> None:
     """Devices of all kinds, frames of all shapes, operations in any order: a first, fixed part."""
     check(pairs, run)
