@@ -17,6 +17,7 @@ from .prove import prove
 from .replay import replay
 from .trace import trace
 from .validate import validate
+from .xmit import xmit
 
 _DEFECT = "D1"
 """The mutant the demo follows from proof to driver: one kick lost where the index wraps."""
@@ -48,7 +49,17 @@ def _steps() -> list[_Step]:
             (_DEFECT, "--output", f"{_DEFECT}.itf.json"),
         ),
         _Step(
-            "This project's C virtqueue as a shared library behind the driver ABI:",
+            "What Linux 3.11 itself gets wrong: a queue of 16 that stops and never wakes:",
+            trace,
+            ("small-queue-wakes-linux-3.11",),
+        ),
+        _Step(
+            "One frame, from sk_buff to the doorbell and back, through the reference and the C driver:",
+            xmit,
+            ("--frame", "tcp4 len=4000 frags=1000@16,1000 gso=1448 csum", "--queue-size", "32"),
+        ),
+        _Step(
+            "This project's C driver as a shared library behind the driver ABIs:",
             build,
             ("-o", "driver.so"),
         ),

@@ -226,7 +226,7 @@ def _played(found: transmit.Run | transmit.Clean) -> Run:
     config = NetConfig(
         queue_size=found.queue_size,
         features=F_EVENT_IDX if found.event_idx else 0,
-        transport="modern",
+        transport="legacy" if found.profile == LINUX else "modern",
         profile=found.profile,
     )
     frames: list[Frame] = []
