@@ -16,6 +16,7 @@ from ..validation.campaign import Options
 from ..validation.examination import examine
 from ..validation.library import LibraryError
 from ..validation.report import ValidationReport, render
+from .seconds import Seconds
 
 
 def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -61,7 +62,7 @@ def exit_code(reports: Sequence[ValidationReport]) -> int:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(),
     default=10.0,
     show_default=True,
     help="Seconds after which a driver counts as hanging.",

@@ -20,6 +20,7 @@ from ..journey.stack import DEFAULT_MTU, LEAST_MTU, MOST_MTU, admit
 from ..journey.terminal import render_journey
 from ..journey.transmission import Named, Request, Transmission
 from .build import PROFILES, build_shipped
+from .seconds import Seconds
 
 _MICROSECOND = 1000
 
@@ -147,7 +148,7 @@ def _verdict(report: XmitReport) -> str:
 )  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No journey, only the summary.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
+    "--timeout", type=Seconds(), default=10.0, show_default=True,
     help="Seconds after which a driver counts as hanging.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -206,7 +207,9 @@ def xmit(
         transmission = Transmission(request)
         writer = stack.enter_context(PcapWriter(output, form)) if output is not None else None
         report = transmission.run(frames, writer.write if writer is not None else _nowhere)
-    return _answer(report, transmission, trace, None if quiet else shown, as_json)
+        # Before the output is there: what ends in an error leaves nothing behind.
+        _keep(report, transmission, trace, None if quiet else shown)
+    return _answer(report, transmission, None if quiet else shown, as_json)
 
 
 def _not_the_same(*paths: Path | None) -> None:
@@ -219,9 +222,7 @@ def _nowhere(_frames: Iterable[tuple[int, bytes]]) -> None:
     """What leaves is not kept."""
 
 
-def _answer(
-    report: XmitReport, transmission: Transmission, trace: Path | None, shown: int | None, as_json: bool
-) -> int:
+def _keep(report: XmitReport, transmission: Transmission, trace: Path | None, shown: int | None) -> None:
     if shown is not None and report.complete and shown >= report.frames_read:
         raise BadInputError(
             f"--frame-number {shown}: the last of {report.frames_read} is {report.frames_read - 1}"
@@ -229,6 +230,9 @@ def _answer(
     document = transmission.document()
     if trace is not None and document is not None:
         document.save(trace)
+
+
+def _answer(report: XmitReport, transmission: Transmission, shown: int | None, as_json: bool) -> int:
     if as_json:
         journey = transmission.journey() if shown is not None else None
         click.echo(json.dumps({**report.to_json(), "journey": journey}, indent=2))

@@ -1,6 +1,7 @@
 """The memory a worker for whole network drivers shares with the tool: the mirror of ``net_protocol.h``."""
 
 import ctypes
+import mmap
 import struct
 from collections.abc import Sequence
 
@@ -173,7 +174,8 @@ class NetSharedMemory(SharedFile[NetHeader]):
         super().__init__(NetHeader, at)
 
     def reset(self) -> None:
-        """Prepare the header for a worker that is about to be started."""
+        """Prepare header and window for a worker that is about to be started: it finds the window empty."""
+        self._memory.madvise(mmap.MADV_REMOVE, self._offsets["window_offset"], FRAME_BYTES)
         header = self.header
         ctypes.memset(ctypes.addressof(header), 0, ctypes.sizeof(header))
         header.magic, header.version = MAGIC, VERSION

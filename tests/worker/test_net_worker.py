@@ -303,3 +303,13 @@ def test_another_device_can_follow_in_the_same_process(tinynet: Path) -> None:
         assert worker.pid != process
         assert worker.run(life) == first
         assert worker.findings() == []
+
+
+def test_a_new_process_finds_the_window_as_the_new_frames_are(tinynet: Path) -> None:
+    """What longer frames left in the window before a driver was cut off is no write of the next one."""
+    many = [Frame(Packet(b"y", (Fragment(0, b"z" * 4096),))) for _ in range(9)]
+    with NetWorker(tinynet, NetConfig(64), many) as worker:
+        worker.step(Op(NetCode.PROBE))
+        worker.begin(NetConfig(64), [Frame(Packet(b"x"))])
+        worker.run([Op(NetCode.PROBE), Op(NetCode.XMIT), Op(NetCode.REMOVE)])
+        assert worker.findings() == []
