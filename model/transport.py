@@ -9,8 +9,10 @@ Two profiles. ``linux-3.11`` takes what features it understands, and on the lega
 status once after a reset. ``virtio-1.x`` drops features whose prerequisite is missing, and waits for every
 reset.
 
-There are two virtqueues a pair, and perhaps the control queue. Reading the configuration is one step. Every
-decision a driver is known to get wrong has a method of its own.
+There are two virtqueues a pair, and perhaps the control queue. Reading a part of the configuration is one
+step; so are taking down all queues, and freeing all rings and frames. Whoever uses the driver does so between
+probe and remove: ``notify`` is a step of a running one. Every decision a driver is known to get wrong has a
+method of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import ClassVar
 
 import z3
 
-from .term import Flag, Number, Step, any_of, both, either, implies, no
+from .term import Flag, Number, Step, any_of, both, either, implies, no, one_of, smaller
 
 MOST_PAIRS = 1 << 15
 """The most queue pairs a network device may have (VIRTIO 1.3, 5.1.4)."""
@@ -92,7 +94,7 @@ class State:
     at: Number  # a Place
     queue: Number  # the virtqueue being set up, or how many are
 
-    # The device status register.
+    # The device status register, as it reads: until a reset is done, as before.
     acknowledge: Flag
     driver: Flag
     features_ok: Flag
@@ -108,7 +110,7 @@ class State:
     # Ghost.
     stage: Number  # a Stage
     checked: Flag  # FEATURES_OK was read back, and was set
-    resetting: Flag  # status 0 was written and not yet read
+    resetting: Flag  # status 0 was written and has not been read back
     live: Flag  # DRIVER_OK was set, and no reset was seen since: the device may touch the rings
 
 
@@ -124,15 +126,16 @@ class Transport:
 
     words: ClassVar[dict[str, type[IntEnum]]] = {"at": Place, "stage": Stage}
     asks: ClassVar[dict[str, tuple[str, ...]]] = dict.fromkeys(
-        ("see_reset", "set_features_ok", "configure", "select", "allocate", "see_removed"), ("ok",)
+        ("see_reset", "set_features_ok", "configure", "select", "allocate", "read_link", "see_removed"),
+        ("ok",),
     )
     state, choice = State, Choice
     steps = (
         "reset", "see_reset", "set_acknowledge", "set_driver", "accept_features", "set_features_ok", "check",
-        "configure", "select", "allocate", "write_size", "write_address", "write_enable", "set_driver_ok",
-        "notify", "fail", "remove", "see_removed", "clear",
+        "configure", "select", "allocate", "write_size", "write_address", "write_enable", "read_link",
+        "set_driver_ok", "notify", "fail", "remove", "see_removed", "finish_reset", "clear",
     )  # fmt: skip
-    status_steps = ("set_acknowledge", "set_driver", "set_features_ok", "set_driver_ok", "fail")
+    status_steps = ("set_acknowledge", "set_driver", "set_features_ok", "set_driver_ok", "fail", "clear")
 
     def __init__(
         self,
@@ -212,23 +215,22 @@ class Transport:
         """Whether a status bit is written with those already set."""
         return True
 
-    def reset_status(self, s: State) -> State:
-        """Return the state after status 0 was written."""
-        cleared = dict.fromkeys(STATUS, False)
-        return replace(s, **cleared, resetting=True)
+    def after_read(self, s: State, done: Flag) -> State:
+        """Return the state after the status was read for a reset: 0 if the device is done, else as before."""
+        status = {name: both(getattr(s, name), no(done)) for name in STATUS}
+        return replace(s, **status, resetting=both(s.resetting, no(done)), live=both(s.live, no(done)))
 
     # Probe.
 
     def reset(self, s: State, choice: Choice) -> Step[State]:
         """Write status 0."""
         del choice
-        return Step(s.at == Place.START, replace(self.reset_status(s), at=Place.RESETTING, stage=Stage.RESET))
+        return Step(s.at == Place.START, replace(s, at=Place.RESETTING, stage=Stage.RESET, resetting=True))
 
     def see_reset(self, s: State, choice: Choice) -> Step[State]:
         """Read status until it is 0; give up in the end. On legacy, linux-3.11 reads once, whatever comes."""
         onward = either(any_of(choice.ok, self.reads_once()), Place.ACKNOWLEDGE, Place.FAILED)
-        after = replace(s, at=onward, resetting=both(s.resetting, no(choice.ok)))
-        return Step(s.at == Place.RESETTING, after)
+        return Step(s.at == Place.RESETTING, replace(self.after_read(s, choice.ok), at=onward))
 
     def reads_once(self) -> Flag:
         """Whether one read of status ends a reset."""
@@ -347,6 +349,11 @@ class Transport:
         after = replace(self.written(s, Place.ENABLE), enabled=any_of(s.enabled, s.queue == self.watched))
         return Step(both(self.modern, s.at == Place.ENABLE), after)
 
+    def read_link(self, s: State, choice: Choice) -> Step[State]:
+        """Modern, with STATUS: read whether the link is up; the configuration may never hold still."""
+        guard = both(s.at == Place.READY, self.modern, self.accepted()["STATUS"])
+        return Step(guard, replace(s, at=either(choice.ok, s.at, Place.FAILING)))
+
     def set_driver_ok(self, s: State, choice: Choice) -> Step[State]:
         """Say that the driver is ready."""
         del choice
@@ -375,31 +382,35 @@ class Transport:
     def remove(self, s: State, choice: Choice) -> Step[State]:
         """Write status 0."""
         del choice
-        return Step(
-            s.at == Place.RUNNING, replace(self.reset_status(s), at=Place.REMOVING, stage=Stage.RESET)
-        )
+        return Step(s.at == Place.RUNNING, replace(s, at=Place.REMOVING, stage=Stage.RESET, resetting=True))
 
     def see_removed(self, s: State, choice: Choice) -> Step[State]:
         """Read status until it is 0; if that does not come, leave everything as it is."""
         onward = either(any_of(choice.ok, no(self.waits_at_removal())), Place.CLEARING, Place.LEFT)
-        resetting, live = both(s.resetting, no(choice.ok)), both(s.live, no(choice.ok))
-        return Step(s.at == Place.REMOVING, replace(s, at=onward, resetting=resetting, live=live))
+        return Step(s.at == Place.REMOVING, replace(self.after_read(s, choice.ok), at=onward))
+
+    def finish_reset(self, s: State, choice: Choice) -> Step[State]:
+        """The device finishes a reset for which the driver has not waited."""
+        del choice
+        guard = both(s.resetting, one_of(s.at, Place.ACKNOWLEDGE, Place.CLEARING))
+        return Step(guard, replace(self.after_read(s, True), resetting=True))
 
     def waits_at_removal(self) -> Flag:
         """Whether rings and frames are freed only once the device was seen reset."""
         return no(self.reads_once())
 
     def clear(self, s: State, choice: Choice) -> Step[State]:
-        """Free the frames and the rings."""
+        """Free the frames and the rings, and leave the device noticed, without a driver."""
         del choice
-        return Step(s.at == Place.CLEARING, replace(s, at=Place.GONE, allocated=False))
+        after = replace(self.add_status(s, "acknowledge"), at=Place.GONE, allocated=False)
+        return Step(s.at == Place.CLEARING, after)
 
     # Queues and frames.
 
-    def pairs(self, multiqueue: Flag, max_virtqueue_pairs: Number) -> Number:
-        """Return the queue pairs that the driver takes the device to have."""
+    def pairs(self, multiqueue: Flag, max_virtqueue_pairs: Number, most: Number) -> Number:
+        """Return the queue pairs that the driver sets up: of those there are, at most as many as it can."""
         good = both(max_virtqueue_pairs >= 1, max_virtqueue_pairs <= MOST_PAIRS)
-        return either(both(multiqueue, good), max_virtqueue_pairs, 1)
+        return either(both(multiqueue, good), smaller(max_virtqueue_pairs, most), 1)
 
     def pairs_used(self, used: Number, wanted: Number, pairs: Number, answer: Flag) -> Number:
         """Return the pairs in use after some were asked for and the device answered (virtnet_set_queues)."""

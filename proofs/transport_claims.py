@@ -27,11 +27,19 @@ def _bits_when_running(_: Transport, s: State) -> Flag:
         implies(noticed, s.acknowledge),
         implies(driven, s.driver),
         implies(s.at == Place.RUNNING, s.driver_ok),
-        implies(one_of(s.at, *range(Place.RESETTING, Place.FAILED)), no(s.failed)),
+        implies(both(one_of(s.at, *range(Place.ACKNOWLEDGE, Place.FAILED)), no(s.resetting)), no(s.failed)),
     )
 
 
-BITS = (Invariant("bits", "each step of probe stays visible in the device status", _bits_when_running),)
+def _reset_unseen(_: Transport, s: State) -> Flag:
+    return implies(s.at == Place.RESETTING, s.resetting)
+
+
+UNSEEN = Invariant("unseen", "a reset is not taken for done before the status is read", _reset_unseen)
+BITS = (
+    UNSEEN,
+    Invariant("bits", "each step of probe stays visible in the device status", _bits_when_running),
+)
 
 
 def status_grows(_: Transport, s: State, choice: Choice, t: State) -> Flag:
@@ -62,6 +70,9 @@ def _stages(model: Transport, s: State) -> Flag:
             both(s.resetting, no(model.reads_once())),
             no(one_of(s.at, *range(Place.ACKNOWLEDGE, Place.FAILED))),
         ),
+        implies(
+            both(one_of(s.at, *range(Place.ACKNOWLEDGE, Place.RUNNING)), no(s.resetting)), no(s.driver_ok)
+        ),
     )
 
 
@@ -73,6 +84,7 @@ def _queues(model: Transport, s: State) -> Flag:
 
 
 ORDER = (
+    UNSEEN,
     Invariant("stages", "what the device was shown is what comes before the next step", _stages),
     Invariant("queues", "queues are set up one after the other, and all of them", _queues),
 )
@@ -93,7 +105,8 @@ def _reset_was_seen(model: Transport, s: State, choice: Choice, t: State) -> Fla
 
 def _all_set_up(model: Transport, s: State, choice: Choice, t: State) -> Flag:
     del choice
-    return both(s.queue == model.queues, s.stage != Stage.DRIVER_OK, t.stage == Stage.DRIVER_OK)
+    new = both(t.driver_ok, any_of(no(s.driver_ok), both(s.resetting, model.reads_once())))
+    return both(s.queue == model.queues, s.stage != Stage.DRIVER_OK, t.stage == Stage.DRIVER_OK, new)
 
 
 _NEGOTIATED = (Stage.FEATURES, Stage.FEATURES_OK)

@@ -83,13 +83,20 @@ def _reduced(model: Transport, value: Any, used: Any, recorded: Flag) -> tuple[F
 
 def _pairs_in_use(stage: ProofStage) -> Query:
     model = modelled(stage, Transport)
-    used, wanted, most = z3.Ints("in_use wanted max_virtqueue_pairs")
+    used, wanted, there, most = z3.Ints("in_use wanted max_virtqueue_pairs supported")
     multiqueue, answer = z3.Bools("multiqueue answer")
-    pairs = model.pairs(multiqueue, most)
+    pairs = model.pairs(multiqueue, there, most)
     after = model.pairs_used(used, wanted, pairs, answer)
-    given = both(used >= 1, used <= pairs)
-    goal = both(pairs >= 1, pairs <= MOST_PAIRS, after >= 1, after <= pairs)
-    values = {"in_use": used, "wanted": wanted, "max_virtqueue_pairs": most, "multiqueue": multiqueue}
+    given = both(most >= 1, used >= 1, used <= pairs)
+    few = any_of(pairs == 1, both(pairs <= there, pairs <= most))
+    goal = both(pairs >= 1, pairs <= MOST_PAIRS, few, after >= 1, after <= pairs)
+    values = {
+        "in_use": used,
+        "wanted": wanted,
+        "max_virtqueue_pairs": there,
+        "supported": most,
+        "multiqueue": multiqueue,
+    }
     return ask(model, {"given": given}, goal, {}, values)
 
 
