@@ -74,6 +74,9 @@ def entries(path: Path) -> tuple[str, ...]:
         except LibraryError as error:
             missing = missing or error
     if missing is not None and not found:
+        if f"does not export {ENTRY}" in str(missing):
+            either = " or ".join(f"{entry} ({header})" for entry, header in _HEADERS.items())
+            raise LibraryError(f"{path}: no driver: it does not export {either}")
         raise missing
     return tuple(found)
 

@@ -30,6 +30,9 @@ AGREEMENT = "agrees-with-reference"
 _FRAMES = 160
 _LONG_FRAMES = 70_000  # more than there are indices
 _LONG_POOL = 512
+_MOST_BATCHES = 5_000  # of a driver that drops most of it
+WRAP = "indices-wrap"
+WRAP_WORDS = "More than 65,536 frames go through one queue, past the wrap of its indices."
 _MOST_ROUNDS = 20
 _HEALTH = {"no-crash": "never ended its process", "no-hang": "always came back"}
 _DEVICE = "oracle: device"
@@ -131,14 +134,17 @@ class _NetCampaign:
         frames = Shapes(Random(self.options.seed), features, lawful=True, longest=1514).pool(_LONG_POOL)
         failure = self._begun(config, frames)
         traffic = Traffic(config, frames, self.options.seed)
-        before, at = pair.sent, 0
-        while failure is None and pair.sent - before < _LONG_FRAMES and pair.observer.probed:
+        at, batches = 0, 0
+        while failure is None and pair.observer.published < _LONG_FRAMES and pair.observer.probed:
+            if batches == _MOST_BATCHES:
+                break
+            batches += 1
             numbers = [(at + step) % _LONG_POOL for step in range(56)]
             at += len(numbers)
             failure = pair.play(traffic.bulk(numbers))
+        self.long_sent = pair.observer.published
         failure = failure or pair.count(1) or pair.end()
         if failure is None:
-            self.long_sent = pair.sent - before
             self.devices += 1
         return failure
 
@@ -156,6 +162,7 @@ class _NetCampaign:
             *self._health(failures),
             self._agreement(failures),
             *self._oracles(failures),
+            self._wrap(),
             *self._clauses(failures),
         )
 
@@ -174,6 +181,12 @@ class _NetCampaign:
             f"{self.pair.sent:,} frames"
         )
         return _check(AGREEMENT, clause, failures.get(AGREEMENT), "pass", detail)
+
+    def _wrap(self) -> Check:
+        if self.long_sent > 1 << 16:
+            return Check(WRAP, "oracle: network", "pass", f"{WRAP_WORDS} {self.long_sent:,} did.")
+        why = "--quick leaves it out" if self.options.quick else f"only {self.long_sent:,} became chains"
+        return Check(WRAP, "oracle: network", "not exercised", f"{WRAP_WORDS} None did: {why}.")
 
     def _oracles(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
         for name, words in ORACLES.items():

@@ -30,29 +30,35 @@ from .clauses import CLAUSES, Docket
 from .headers import Headers, header_size
 from .lifecycle import LifeCycle
 from .negotiation import F_ANY_LAYOUT, possible, sound
+from .net_configurations import described
 from .shapes import MOST_SEGMENTS, filled, lawful
 
 Segments = Sequence[tuple[int, int, int]]
 """Address, length and flags of a chain's segments."""
 
 _U16 = 0xFFFF
-_LEGACY_NOTIFY = 16
+_LEGACY_NOTIFY, _LEGACY_ISR = 16, 19
+_EXPECTED_SIZE = 256  # what devices usually have
+_ENODEV = -19
 _RELATIVE, _FAIL = int(OpFlag.RELATIVE), int(OpFlag.FAIL_ALLOC)
 _ERRORS = frozenset({-2, -12, -19, -22, -110})
 
 ORACLES = {
     "probe-takes-a-sound-device": "A device without fault is probed, and an error is one of the ABI's.",
+    "any-size-taken": "A device is taken whatever the size of its queues, not only with 256 descriptors.",
     "impossible-sizes-refused": "A device is refused whose queues have a size that no queue has.",
     "frames-in-order": "Each queue's frames reach the device once, in the order they were sent.",
     "frames-taken": "A frame that asks for nothing special is not dropped when its queue is idle.",
-    "frames-fit": "Nor is it for want of room while its queue is not stopped.",
+    "frames-fit": "A frame is not dropped for want of room while its queue is not stopped.",
     "queue-wakes": "A queue with nothing in flight and no interrupt to come is not stopped.",
+    "interrupts-acknowledged": "An interrupt is handled by reading ISR, or it would never cease.",
     "statistics-true": "What was sent and dropped is counted, once, and never goes back.",
     "frames-come-back": "After remove no frame is left with the driver.",
 }
 """What is asked of a driver beside the clauses."""
-WARNINGS = frozenset({"frames-fit", "impossible-sizes-refused"})
-"""Those whose breach is a warning: a driver may drop what it takes, and believe what a device says."""
+WARNINGS = frozenset({"any-size-taken", "frames-fit", "impossible-sizes-refused"})
+"""Those whose breach is a warning: a driver may drop what it takes, believe what a device says, and have a
+largest or smallest queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class _Counts:
 class Observer:
     """Follows one side of a run: ``docket`` fills with clauses, ``faults`` with what else went wrong.
 
-    Feed it every operation in order: :meth:`see`, with the chains that a NET_READ captured.
+    Feed it every operation in order: :meth:`see`, with the chains that a NET_READ captured. ``published``
+    counts the frames that became chains.
     """
 
     def __init__(self, config: NetConfig, frames: Sequence[Frame], docket: Docket | None = None) -> None:
@@ -116,6 +123,7 @@ class Observer:
         self._pending = False  # an interrupt waits to be handled
         self._queue_of: dict[int, int] = {}
         self._known: set[str] = set()
+        self.published = 0
 
     @property
     def features(self) -> int:
@@ -142,8 +150,7 @@ class Observer:
         elif code == NetCode.NET_COMPLETE:
             self._completed(op, result)
         elif code == NetCode.INTERRUPT:
-            self._pending = False
-            self._freed(result)
+            self._interrupted(result)
         elif code in (NetCode.NET_SET_FLAGS, NetCode.NET_SET_AVAIL_EVENT):
             self._word(op, result)
         elif code == NetCode.SET_PAIRS:
@@ -208,6 +215,7 @@ class Observer:
             self.held.add(number)
             self._queue_of[number] = queue
             lane.expected.append(number)
+            self.published += 1
             self._judge_queue(result.pair)
         self._judge_words(lane, queue, result)
         lane.avail_idx = result.avail_idx
@@ -259,6 +267,18 @@ class Observer:
             docket.check("2.7.10.1d", notified, said)
             if lane.avail_event:
                 docket.check("2.7.10.1b", notified, f"{said}; the word of avail_event is {lane.avail_event}")
+
+    def _interrupted(self, result: NetResult) -> None:
+        looked = any(
+            access.region == Region.ISR or (access.region == Region.IO and access.offset == _LEGACY_ISR)
+            for access in result.accesses
+            if not access.write
+        )
+        if self._pending:
+            said = "the interrupt handler did not read ISR, so that the interrupt stays"
+            self._oracle("interrupts-acknowledged", looked, said)
+        self._pending = False
+        self._freed(result)
 
     def _notified(self, result: NetResult, queue: int) -> bool:
         return any(self._notifies(access, queue) for access in result.accesses)
@@ -397,8 +417,12 @@ class Observer:
             self._oracle("impossible-sizes-refused", status < 0, said)
         known = status == 0 or status in _ERRORS
         said = f"probe returned {status}" + ("" if known else ", which is none of the ABI's errors")
-        right = status == 0 or (known and not sound(self._config))
-        self._oracle("probe-takes-a-sound-device", right, said)
+        sane = sound(self._config)
+        if sane and self._config.queue_size != _EXPECTED_SIZE:
+            self._oracle("any-size-taken", status != _ENODEV, said)
+            if status == _ENODEV:
+                return
+        self._oracle("probe-takes-a-sound-device", status == 0 or (known and not sane), said)
 
     def _removed(self, result: NetResult) -> None:
         self.probed = False
@@ -424,3 +448,5 @@ class Observer:
             if CLAUSES[clause].breach == "fail":
                 detail = self.docket.breaches[clause][1]
                 self.faults.append(Fault(f"clause-{clause}", clause, detail, self.steps))
+            else:
+                self.docket.excuse(clause, f"{described(self._config)}, operation {self.steps}")

@@ -142,8 +142,8 @@ def _render_checks(report: ValidationReport, console: Console, verbose: bool) ->
             highlight=False,
             soft_wrap=False,
             no_wrap=True,
-            overflow="ellipsis",
-            crop=True,
+            overflow="ellipsis" if console.is_terminal else "ignore",
+            crop=console.is_terminal,
         )
     counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in _ORDER}
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)

@@ -68,6 +68,12 @@ def told(config: NetConfig, op: Op, result: NetResult) -> Observer:
     return watch
 
 
+def interrupted(watch: Observer, region: Region) -> None:
+    """An interrupt came, and its handler read the first byte of a region."""
+    watch.see(Op(NetCode.RAISE, a=1), NetResult(0))
+    watch.see(Op(NetCode.INTERRUPT), NetResult(1, accesses=(Access(False, region, 0, 1, 1),)))
+
+
 def checks(watch: Observer) -> set[str]:
     """What failed."""
     return {fault.check for fault in watch.faults}
@@ -107,6 +113,8 @@ def test_a_good_run_has_no_fault() -> None:
         (lambda watch: watch.see(Op(NetCode.PROBE), NetResult(-1)), "probe-takes-a-sound-device"),
         (lambda _: told(NetConfig(queue_size=3), Op(NetCode.PROBE), NetResult(0)),
          "impossible-sizes-refused"),
+        (lambda _: told(NetConfig(queue_size=1024), Op(NetCode.PROBE), NetResult(-19)), "any-size-taken"),
+        (lambda watch: interrupted(watch, Region.COMMON), "interrupts-acknowledged"),
     ],
 )  # fmt: skip
 def test_an_oracle_that_fails(fail: Callable[[Observer], object], check: str) -> None:
@@ -122,6 +130,15 @@ def test_every_oracle_is_tried() -> None:
     assert {check for _, check in cases} == set(ORACLES)
 
 
+def test_an_interrupt_is_acknowledged_by_reading_isr() -> None:
+    """A handler that reads ISR does what is asked, and one without an interrupt is asked nothing."""
+    watch = probed()
+    interrupted(watch, Region.ISR)
+    watch.see(Op(NetCode.INTERRUPT), NetResult(0))
+    assert checks(watch) == set()
+    assert watch.oracles["interrupts-acknowledged"] == 1
+
+
 def test_a_stopped_queue_waits_for_an_interrupt_that_is_due() -> None:
     """It is no fault before the interrupt was handled, nor while a chain is in flight."""
     watch = probed()
@@ -133,7 +150,7 @@ def test_a_stopped_queue_waits_for_an_interrupt_that_is_due() -> None:
     completed(watch, 1, due=1)
     watch.see(*busy)
     assert checks(watch) == set()
-    watch.see(Op(NetCode.INTERRUPT), NetResult(1))
+    watch.see(Op(NetCode.INTERRUPT), NetResult(1, accesses=(Access(False, Region.ISR, 0, 1, 1),)))
     watch.see(*busy)
     assert checks(watch) == {"queue-wakes"}
 
