@@ -4,6 +4,10 @@ The *parts* of a packet are its linear part (number 0), then its page fragments,
 The walk looks at each in turn, from where the offset asked for falls, until it has the length asked for. How
 many parts there are, and how large, is symbolic: what every step keeps, holds after any number of them.
 
+An entry that is written loses the mark that an earlier frame left on it. Linux 3.11's sg_set_page leaves it,
+which does no harm there: its virtio_net counts entries. A fragment lies in one page of 4096 bytes, as frags
+of Linux 3.11 need not. The table has as many entries as it takes.
+
 A packet of the list is mapped by a call inside the call. Of that call nothing is known but ``contract``, and
 that is just what the proofs show of the call outside: induction over the tree of packets, where each packet
 of a list has fewer parts in its tree than the packet whose list it is in.

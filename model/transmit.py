@@ -13,9 +13,12 @@ has descriptors, a frame with more segments than that is copied into one or two,
 under the lock, and wakes the queue only if there is room.
 
 Of chains only numbers are kept: how many are in flight and how many descriptors are free. Which lengths the
-chains have is left open but for this: each has at least one descriptor and at most ``longest``. Indices are
-true counts, as the ring's theorem indices-faithful allows. An event word that was overtaken 2^16 completions
-ago can hit again; that interrupt has no news, like those the device may raise anyway.
+chains have is left open but for this: each has at least one descriptor and at most ``longest``. That a chain
+in flight comes back once, with the frame that was sent and all its descriptors, is taken from the ring's
+theorems (``comes_back``), and so is it that removal begins with a reset that is done, which in ``linux-3.11``
+on the legacy transport nobody looks at. Indices are true counts, as the ring's theorem indices-faithful
+allows. An event word that was overtaken 2^16 completions ago can hit again; that interrupt has no news, like
+those the device may raise anyway.
 
 The same text is proved, on symbols, and explored, on numbers (``term``). Every decision a driver is known
 to get wrong has a method of its own.
@@ -92,7 +95,7 @@ class State:
 
     # In shared memory.
     published: Number  # chains added
-    no_interrupt: Flag  # avail.flags
+    no_interrupt: Flag  # avail.flags; with EVENT_IDX in virtio-1.x only the driver's own note of it
     used_event: Number
     used: Number  # chains completed
 

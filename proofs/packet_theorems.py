@@ -2,8 +2,8 @@
 
 Those of skb_to_sgvec hold for every number of fragments, every size and every nesting of lists: each shows
 what one step keeps, the call inside being taken to keep what the whole call is shown to keep. Those of the
-header hold for every packet and every feature set. Findings, refuted and expected to be, tell what Linux 3.11
-does against VIRTIO.
+header hold for every feature set and every packet of up to 64 KiB behind an Ethernet header. Findings,
+refuted and expected to be, tell what Linux 3.11 does against VIRTIO.
 """
 
 from ..model.header import Header
@@ -20,7 +20,7 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
             "Each segment lies in one piece, a fragment's within its page, and begins at the packet "
             "position that is the offset asked for plus the bytes of the segments before it; in the end "
             "they hold as many bytes as were asked for. So they are bytes offset to offset + length - 1 "
-            "of the packet."
+            "of the packet. For a length of at least 1, and fragments each within its page of 4096 bytes."
         ),
         clause="skb_to_sgvec",
         obligations=(
@@ -37,7 +37,8 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         statement=(
             "No segment is empty, and there are as many as there are pieces, over the whole tree of "
             "packets, that hold a byte asked for: of a whole packet, the pieces that are not empty, at "
-            "most 18 without a list."
+            "most 18 without a list. With one there may be more than the driver's table has entries: "
+            "that it refuses such a frame is not in this model."
         ),
         clause="skb_to_sgvec",
         obligations=(
@@ -54,7 +55,9 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         statement=(
             "Of the entries that a frame fills, the last carries the end mark and the others don't, "
             "whichever marks earlier frames, longer or shorter, have left in the table; entries behind it "
-            "are left alone."
+            "are left alone. So it is if writing an entry takes an old mark away, and the header's entry "
+            "is written, too. Linux 3.11's sg_set_page leaves old marks; its virtio_net counts entries "
+            "instead and never looks at a mark."
         ),
         clause="sg_mark_end",
         obligations=(*keeps("marks"), *scatterlist_claims.MARK_AT_END),
@@ -86,8 +89,8 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         statement=(
             "The header is a function of packet and features: no byte of it depends on what memory held, "
             "and no byte outside it changes. A GSO kind that virtio does not know, and in virtio-1.x GSO "
-            "without checksum, is refused before any byte is written; nothing is refused that asks only "
-            "for what was negotiated."
+            "without checksum, is refused before any byte is written; nothing else is refused of what "
+            "asks only for what was negotiated."
         ),
         clause="xmit_skb",
         obligations=header_claims.EVERY_BYTE,
@@ -113,8 +116,9 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         statement=(
             "NEEDS_CSUM is set just when the packet leaves its checksum to the device, and no other flag "
             "ever; without CSUM flags is 0. csum_start counts from the frame's first byte, csum_offset "
-            "from there, and the two bytes that they name lie in the frame. The linux-3.11 profile relies "
-            "on the stack to leave no checksum to the device without CSUM."
+            "from there, and the two bytes that they name lie in the frame if those that the stack names "
+            "do. The linux-3.11 profile relies on the stack to leave no checksum to the device without "
+            "CSUM."
         ),
         clause="5.1.6.2/n2",
         obligations=header_claims.CHECKSUM,
@@ -129,7 +133,8 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
             "it has the ECN bit just when the segments carry CWR, only with TCP and HOST_ECN. With it go "
             "NEEDS_CSUM, a gso_size that is not 0, and an hdr_len that covers the headers if they lie in "
             "the linear part (linux-3.11: below 64 KiB). The linux-3.11 profile relies on the stack to ask "
-            "only for what was negotiated; that NEEDS_CSUM is set is shown for virtio-1.x alone. Without "
+            "only for what was negotiated, to name a gso_size, and to ask for ECN only with TCP; that "
+            "NEEDS_CSUM is set is shown for virtio-1.x alone. Without "
             "GSO hdr_len is 0, though VIRTIO would rather have it cover the headers (5.1.6.2.1r, a SHOULD)."
         ),
         clause="5.1.6.2.1n",

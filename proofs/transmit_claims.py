@@ -3,7 +3,21 @@
 Each theorem has invariants of its own that are inductive by themselves, so that none rests on another.
 """
 
-from ..model.term import Flag, Number, any_of, both, either, implies, no, one_of, smaller, three_quarters
+from collections.abc import Iterator
+
+from ..model.term import (
+    Flag,
+    Number,
+    Step,
+    any_of,
+    both,
+    either,
+    implies,
+    no,
+    one_of,
+    smaller,
+    three_quarters,
+)
 from ..model.transmit import Choice, Frame, Handler, Place, State, Transmit
 from .stepwise import Invariant, between, claim, induction
 
@@ -64,14 +78,23 @@ def starts_with_room(model: Transmit, s: State, choice: Choice, t: State) -> Fla
     return implies(started, any_of(blindly, s.num_free >= longest_chain(model)))
 
 
+def leave_it(model: Transmit, s: State, choice: Choice) -> tuple[Flag, Flag]:
+    """Return that no other step stops the queue, or starts it."""
+    steps = (step for name, step in _steps(model, s, choice) if name not in ("test_room", *STARTING))
+    return True, both(*(implies(step.guard, step.after.stopped == s.stopped) for step in steps))
+
+
+def _steps(model: Transmit, s: State, choice: Choice) -> Iterator[tuple[str, Step[State]]]:
+    return ((name, model.take(name, s, choice)) for name in model.steps)
+
+
+STARTING = ("restart", "wake", "wake_blindly")
 FRAME_FITS = (
     *induction(Transmit, ROOM),
     between(Transmit, "the frame about to be put into the ring is accepted", ROOM, next_frame_fits),
     claim(Transmit, "stopped only for want of room", "test_room", ROOM, stops_for_want),
-    *(
-        claim(Transmit, "started only with room", name, ROOM, starts_with_room)
-        for name in ("restart", "wake", "wake_blindly")
-    ),
+    *(claim(Transmit, "started only with room", name, ROOM, starts_with_room) for name in STARTING),
+    between(Transmit, "no other step stops the queue, or starts it", ROOM, leave_it),
 )
 
 # Waking.
@@ -182,6 +205,24 @@ def freed_when_done(_: Transmit, s: State, choice: Choice, t: State) -> Flag:
     return implies(freed, any_of(back, never))
 
 
+def freed_when_reset(_: Transmit, s: State, choice: Choice, t: State) -> Flag:
+    """Return that a frame is detached only from the ring, and of a device that was reset."""
+    del choice
+    freed = both(t.frame == Frame.FREED, s.frame != Frame.FREED)
+    return implies(freed, both(s.at == Place.REMOVED, s.frame == Frame.IN_RING))
+
+
+def free_nothing(model: Transmit, s: State, choice: Choice) -> tuple[Flag, Flag]:
+    """Return that no other step frees a frame, or takes it for freed."""
+    steps = (step for name, step in _steps(model, s, choice) if name not in ("get", "drop", "detach"))
+
+    def is_same(t: State) -> Flag:
+        newly = both(t.frame == Frame.FREED, s.frame != Frame.FREED)
+        return both(t.times_freed == s.times_freed, no(newly))
+
+    return True, both(*(implies(step.guard, is_same(step.after)) for step in steps))
+
+
 def _settled(_: Transmit, s: State) -> Flag:
     held = both(one_of(s.at, Place.RECLAIM, Place.REARM, Place.XMIT), no(s.callback))
     return both(implies(s.frame == Frame.HANDED, held), implies(s.at == Place.XMIT, no(s.callback)))
@@ -223,6 +264,10 @@ FRAME_FREED_ONCE = (
     claim(
         Transmit, "only a frame that was not published is dropped", "drop", (*FREED, ORDER), freed_when_done
     ),
+    claim(
+        Transmit, "only a device that was reset loses its frames", "detach", (*FREED, ORDER), freed_when_reset
+    ),
+    between(Transmit, "no other step frees a frame", (*FREED, ORDER), free_nothing),
 )
 
 NO_FRAME_LOST = (

@@ -14,13 +14,14 @@ from .theorem import Theorem
 TRANSMIT_THEOREMS = (
     Theorem(
         name="frame-fits",
-        title="While the queue is not stopped, the next frame fits",
+        title="Mended: while the queue is not stopped, the next frame fits",
         statement=(
             "virtio-1.x: whenever start_xmit adds a frame, virtqueue_add accepts it, whatever chains are "
             "in flight, whatever was completed when, and however often the device interrupts without "
-            "news. The queue is stopped only if the longest frame would not fit, and is started or woken "
-            "only if it does. In linux-3.11 the same holds of stopping, and of starting by start_xmit "
-            "itself."
+            "news. A frame that asks for what was not negotiated, or for which there is no memory, is not "
+            "added. The queue is stopped only if the longest frame would not fit without an indirect "
+            "table, and is started or woken only if it does. In linux-3.11 the same holds of stopping, and"
+            " of starting by start_xmit itself."
         ),
         clause="start_xmit",
         obligations=claims.FRAME_FITS,
@@ -50,7 +51,9 @@ TRANSMIT_THEOREMS = (
         statement=(
             "Of any frame: it is freed at most once, and only when its chain has come back, when it was "
             "dropped without having been published, or when it is detached after the device was reset. "
-            "That each chain comes back once, with its own token, is token-returned-once."
+            "That each chain comes back once, with its own token, is token-returned-once; that the reset "
+            "at removal is waited for is rings-outlive-device, from which linux-3.11 on the legacy "
+            "transport is excepted."
         ),
         clause="free_old_xmit_skbs",
         obligations=claims.FRAME_FREED_ONCE,
@@ -62,9 +65,11 @@ TRANSMIT_THEOREMS = (
         title="Every frame is in the ring or freed when start_xmit returns",
         statement=(
             "A frame handed to start_xmit is published or freed before it returns, and a published one "
-            "stays in flight until it is freed; with nothing in flight every frame has been freed. A "
-            "frame that cannot be sent is dropped: its drop leaves the ring, num_free, the callback and "
-            "the queue's state as they were, and start_xmit returns without a kick."
+            "stays in flight until it is freed; with nothing in flight every frame has been freed (that "
+            "each chain in flight is one frame's, and brings it back, is token-returned-once). A frame "
+            "that cannot be sent is dropped: its drop leaves num_free, the indices, the callback and the "
+            "queue's state as they were, and start_xmit returns without kicking. Of a ring that was full "
+            "virtqueue_add itself has told the device: full-ring-notifies."
         ),
         clause="start_xmit",
         obligations=claims.NO_FRAME_LOST,
@@ -77,7 +82,9 @@ TRANSMIT_THEOREMS = (
         statement=(
             "tx_packets is the number of frames got back from the device and tx_bytes the sum of their "
             "lengths, without virtio headers. tx_dropped and tx_fifo_errors are the number of frames that"
-            " start_xmit freed itself. Frames detached at removal are in none of them."
+            " start_xmit freed itself. Frames detached at removal are in none of them. That the frame "
+            "which comes back is the one that was sent is token-returned-once; that counters are wide "
+            "enough is taken for granted."
         ),
         clause="free_old_xmit_skbs",
         obligations=claims.STATISTICS,

@@ -16,7 +16,8 @@ TRANSPORT_THEOREMS = (
             "From the first ACKNOWLEDGE on, every write of the device status adds to what is set, failing"
             " included, until status 0 is written; at the end of probe ACKNOWLEDGE, DRIVER and DRIVER_OK "
             "are set and FAILED is not. FEATURES_OK the device may leave clear. Both transports, both "
-            "profiles."
+            "profiles; but where linux-3.11 does not wait for a slow device's reset, it adds to whatever "
+            "was set before, FAILED included."
         ),
         clause="2.1.1b",
         obligations=steps_of("status-only-grows"),
@@ -29,8 +30,9 @@ TRANSPORT_THEOREMS = (
         statement=(
             "Reset, ACKNOWLEDGE, DRIVER, features, on the modern transport FEATURES_OK, then the "
             "configuration and every virtqueue in turn, DRIVER_OK last, when all of them, however many, "
-            "are set up. The reset is seen before anything else; linux-3.11 on the legacy transport reads"
-            " the status once, whatever it says."
+            "are set up; nor is it set before. The reset is seen before anything else; linux-3.11 on the "
+            "legacy transport reads the status once, whatever it says, so that a slow device's old status,"
+            " DRIVER_OK included, is written back to it."
         ),
         clause="3.1.1a",
         obligations=steps_of("initialisation-order"),
@@ -80,7 +82,12 @@ TRANSPORT_THEOREMS = (
     Theorem(
         name="no-early-kick",
         title="The device is notified only after DRIVER_OK",
-        statement=("The notify register is written only while DRIVER_OK is set, on any queue."),
+        statement=(
+            "The notify register is written only while DRIVER_OK is set, on any queue: probe itself "
+            "notifies of none. That nobody uses the driver before probe has ended is taken for granted. "
+            "Linux 3.11's virtnet_probe, whose receiving half is not in this model, fills receive queues "
+            "and lets the stack in while DRIVER_OK is still to be set."
+        ),
         clause="3.1.1g",
         obligations=steps_of("no-early-kick"),
         broken_by=("X21",),
@@ -92,8 +99,10 @@ TRANSPORT_THEOREMS = (
         statement=(
             "select_queue ends, for any recorded queue, any processor and any number of queues in use: "
             "each subtraction leaves less. It gives a queue in use, and one that depends only on that "
-            "number and the frame's own. From 1 to max_virtqueue_pairs queues are in use, whatever was "
-            "asked for and whatever the device answered."
+            "number and the frame's own. From 1 to max_virtqueue_pairs queues are in use, and no more "
+            "than the driver supports, whatever was asked for and whatever the device answered. In use "
+            "are those that the driver was last told it may use: a device that answers after the driver "
+            "has given up may think otherwise."
         ),
         clause="5.1.6.5.6.1d",
         obligations=lemmas.SELECTED,
