@@ -15,8 +15,8 @@ under the lock, and wakes the queue only if there is room.
 Of chains only numbers are kept: how many are in flight and how many descriptors are free. Which lengths the
 chains have is left open but for this: each has at least one descriptor and at most ``longest``. That a chain
 in flight comes back once, with the frame that was sent and all its descriptors, is taken from the ring's
-theorems (``comes_back``), and so is it that removal begins with a reset that is done, which in ``linux-3.11``
-on the legacy transport nobody looks at. Indices are true counts, as the ring's theorem indices-faithful
+theorems (``comes_back``). That the reset at removal is done before frames are detached is taken for granted:
+the model of the transports shows who looks. Indices are true counts, as the ring's theorem indices-faithful
 allows. An event word that was overtaken 2^16 completions ago can hit again; that interrupt has no news, like
 those the device may raise anyway.
 
