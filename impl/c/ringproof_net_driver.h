@@ -8,6 +8,11 @@
  * its environment. What the harness gives outlives the device; a frame, with all its structures and data,
  * lives from transmit until it is freed.
  *
+ * The device does its work between calls, or while it is notified: to wait for a chain inside a call is to
+ * wait for ever. Only a reset and a control command are worth polling for. Transmit queues are numbered by
+ * pair, from 0 (queue 2 * pair + 1 of the device); after probe all of them are started. Nothing is received:
+ * receive queues may be set up and left empty.
+ *
  * Numbers in the ring, in headers and in registers are little endian.
  */
 #ifndef RINGPROOF_NET_DRIVER_H
@@ -88,6 +93,7 @@ struct rp_net_frame {
      * (where Linux has sk_buff.cb). What they hold is arbitrary. */
     void    *control;
     uint64_t control_address;
+    /* What the features accepted do not allow to ask for is the driver's to drop. */
     uint8_t  checksum;       /* 1: the device is to compute it */
     uint8_t  gso;            /* enum rp_net_gso */
     uint8_t  ecn;            /* 1: GSO of TCP with CWR set */
@@ -127,8 +133,9 @@ struct rp_net_env {
     void *(*allocate_private)(void *context, size_t bytes);
     void (*release_private)(void *context, void *memory, size_t bytes);
 
-    /* The stack. A frame is freed when the device has sent it, when it is dropped, and when it is still there
-     * at remove. Orphaned: nobody else needs to wait for it (Linux skb_orphan, nf_reset). */
+    /* The stack. A frame is freed when the device has used its chain, when it is dropped, and when it is
+     * still there at remove; not sooner, even if the driver has copied it. Orphaned: nobody else needs to
+     * wait for it (Linux skb_orphan, nf_reset); that need not be told. */
     void (*freed)(void *context, void *token);
     void (*orphaned)(void *context, void *token);
     /* The stack hands no frame to a stopped queue. Waking is starting from an interrupt. */
@@ -146,18 +153,24 @@ struct rp_net_driver {
     uint32_t    traits;      /* RP_NET_TRAIT_ bits */
     uint32_t    transports;  /* bit per enum rp_net_transport: 1 << RP_NET_LEGACY, 1 << RP_NET_MODERN */
 
-    /* Finds the device ready to transmit, or gives everything back and says why not. */
+    /* Resets the device and makes it ready to transmit, or gives everything back and says why not. Status may
+     * take 64 reads to become 0. A driver with a largest or smallest queue says RP_NET_ENODEV to others, but
+     * 256 descriptors are to be enough for any. */
     int (*probe)(const struct rp_net_env *env, void **device);
-    /* Resets the device, frees every frame still held and gives everything back. */
+    /* Resets the device, sees that status reads 0, then frees every frame still held and gives everything
+     * back. A device that is never seen reset may still write: then its memory and frames may be kept. */
     void (*remove)(void *device);
     /* How many transmit queues to use from now on, 1 to what the device has. RP_NET_OK, RP_NET_EINVAL,
      * RP_NET_ENOMEM, RP_NET_ETIMEDOUT. */
     int (*set_pairs)(void *device, uint32_t pairs);
     /* The transmit queue of a frame, from 0. */
     uint32_t (*select_queue)(void *device, const struct rp_net_frame *frame);
-    /* Takes a frame, always: it sends or drops it. `pair` is what select_queue said. */
+    /* Takes a frame, always: before it returns it has published one chain for it, and keeps the frame, or
+     * none, and has freed it. Nobody comes later to flush a batch: what is published is also notified, unless
+     * the device asks not to be. `pair` is what select_queue said. */
     void (*transmit)(void *device, uint32_t pair, const struct rp_net_frame *frame);
-    /* The interrupt handler. 1: it was ours; 0: not ours. */
+    /* The interrupt handler: reads ISR, which ends the interrupt. 1: it was ours; 0: not ours. It may be
+     * called though no chain was used, and with the configuration bit of ISR set. */
     int (*interrupt)(void *device);
     void (*statistics)(void *device, uint32_t pair, struct rp_net_statistics *statistics);
 };
