@@ -35,7 +35,7 @@ WRAP = "indices-wrap"
 WRAP_WORDS = "More than 65,536 frames go through one queue, past the wrap of its indices."
 _MOST_ROUNDS = 20
 _HEALTH = {"no-crash": "never ended its process", "no-hang": "always came back"}
-_DEVICE = "oracle: device"
+_PROCESS, _NETWORK = "oracle: process", "oracle: network"
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ class _NetCampaign:
         for name, praise in _HEALTH.items():
             failure = failures.get(name)
             detail = f"{praise} in {self.pair.operations:,} operations on {self.devices} devices"
-            yield _check(name, "oracle: process", failure, "pass", detail)
+            yield _check(name, _PROCESS, failure, "pass", detail)
 
     def _agreement(self, failures: dict[str, NetFailure]) -> Check:
         clause = f"oracle: {self.offer.profile} reference"
@@ -184,9 +184,9 @@ class _NetCampaign:
 
     def _wrap(self) -> Check:
         if self.long_sent > 1 << 16:
-            return Check(WRAP, "oracle: network", "pass", f"{WRAP_WORDS} {self.long_sent:,} did.")
+            return Check(WRAP, _NETWORK, "pass", f"{WRAP_WORDS} {self.long_sent:,} did.")
         why = "--quick leaves it out" if self.options.quick else f"only {self.long_sent:,} became chains"
-        return Check(WRAP, "oracle: network", "not exercised", f"{WRAP_WORDS} None did: {why}.")
+        return Check(WRAP, _NETWORK, "not exercised", f"{WRAP_WORDS} None did: {why}.")
 
     def _oracles(self, failures: dict[str, NetFailure]) -> Iterator[Check]:
         for name, words in ORACLES.items():
@@ -194,7 +194,7 @@ class _NetCampaign:
             verdict: CheckVerdict = "pass" if times else "not exercised"
             bad: CheckVerdict = "warn" if name in WARNINGS else "fail"
             detail = f"{words} Held {times:,} times."
-            yield _check(name, "oracle: network", failures.get(name), verdict, detail, bad)
+            yield _check(name, _NETWORK, failures.get(name), verdict, detail, bad)
         for check in NET_CHECKS.values():
             times = self.pair.made.get(check.name, 0)
             verdict = "pass" if times else "not exercised"
@@ -234,6 +234,28 @@ def _check(
     count = len(failure.operations)
     shown = f"{count} operation" + ("" if count == 1 else "s")
     return Check(name, clause, bad, f"{failure.detail} ({described(failure.config)}; {shown})")
+
+
+@dataclass(frozen=True, slots=True)
+class NetRule:
+    """A check beside the clauses: what it asks for, where that is from, and the verdict on a breach."""
+
+    words: str
+    source: str
+    breach: CheckVerdict
+
+
+def net_checks() -> dict[str, NetRule]:
+    """Every check of a network driver that is not a clause, by name, in the order of a report."""
+    rules = {name: NetRule(f"The driver {praise}.", _PROCESS, "fail") for name, praise in _HEALTH.items()}
+    follows = "A driver that declares to follow a reference makes its accesses, and writes its bytes."
+    rules[AGREEMENT] = NetRule(follows, "oracle: the reference of its profile", "fail")
+    for name, words in ORACLES.items():
+        rules[name] = NetRule(words, _NETWORK, "warn" if name in WARNINGS else "fail")
+    for check in NET_CHECKS.values():
+        rules[check.name] = NetRule(check.rule, check.source, "fail")
+    rules[WRAP] = NetRule(WRAP_WORDS, _NETWORK, "fail")
+    return rules
 
 
 def validate_network(library: Path, *, options: Options | None = None) -> ValidationReport:

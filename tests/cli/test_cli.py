@@ -11,6 +11,8 @@ import pytest
 from ringproof.cli import run
 from ringproof.proofs.mutants.catalog import CATALOG
 from ringproof.proofs.theorems import THEOREMS
+from ringproof.validation.clauses import CLAUSES
+from ringproof.validation.net_campaign import net_checks
 
 
 def _complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
@@ -147,6 +149,36 @@ def test_explain_knows_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in overview
         assert run(["explain", name]) == 0
         assert name in capsys.readouterr().out
+
+
+def test_explain_knows_the_network_driver(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every check and clause of whole network drivers is explained by the name that a report gives it."""
+    assert run(["explain"]) == 0
+    overview = capsys.readouterr().out
+    named = {name: rule.words for name, rule in net_checks().items()}
+    named |= {f"clause-{clause.id}": clause.words for clause in CLAUSES.values()}
+    named |= {clause.id: clause.words for clause in CLAUSES.values()}
+    for name, words in named.items():
+        assert name.removeprefix("clause-") in overview
+        assert run(["explain", name]) == 0
+        told = capsys.readouterr().out
+        assert name in told
+        assert words in told
+
+
+def test_explain_tells_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    """A MUST fails, a SHOULD warns, what cannot be observed says why; a section is all of its clauses."""
+    for name, words in (
+        ("5.1.6.2.1p", "MUST: a driver fails"),
+        ("clause-2.7.10.1c", "SHOULD NOT: a warning"),
+        ("2.7.13.3.1a", "not observable, if so: the order of memory accesses"),
+        ("frames-fit", "a warning where it does not hold"),
+        ("2.7.10.1", "2.7.10.1g"),
+        ("abi", "ringproof_net_driver.h"),
+    ):
+        assert run(["explain", name]) == 0
+        assert words in capsys.readouterr().out
+    assert "did you mean frames-taken?" in _complaint(capsys, "explain", "frame-taken")
 
 
 def test_no_solver(tmp_path: Path) -> None:
