@@ -1,4 +1,7 @@
-"""The models of skb_to_sgvec and of the header, computing on concrete packets, against plain Python."""
+"""The models of skb_to_sgvec and of the header, computing on concrete packets, against plain Python.
+
+The walk is compared with the reference, too; the header in ``test_header_reference``.
+"""
 
 import random
 import struct
@@ -8,6 +11,8 @@ from dataclasses import dataclass, fields, replace
 import pytest
 import z3
 
+from ringproof.impl.reference.skbuff import PAGE, Frag, SkBuff, skb_to_sgvec
+from ringproof.impl.reference.skbuff import Scatterlist as ScatterlistEntry
 from ringproof.model.header import Header
 from ringproof.model.scatterlist import Call, Outcome, Packet, Scatterlist, Walk
 from ringproof.model.state import Map, Number
@@ -172,6 +177,48 @@ def test_the_walk_finds_the_bytes_of_a_packet(seed: int) -> None:
         entry = number(walk.entry)
         marked = z3.is_true(z3.simplify(walk.marked_at_end(end)))
         assert marked is (entry == last or not 1 <= entry <= last)
+
+
+def placed(tree: Tree, memory: dict[tuple[int, ...], int], path: tuple[int, ...] = ()) -> SkBuff:
+    """Return the packet for the reference, each part in pages of its own, noted in ``memory``."""
+
+    def page(part: int) -> int:
+        memory[*path, part] = (1 + len(memory)) * 4 * PAGE
+        return memory[*path, part]
+
+    head = page(0), tree.head
+    frags = [Frag(page(part), offset, size) for part, (offset, size) in enumerate(tree.fragments, 1)]
+    start = 1 + len(frags)
+    return SkBuff(
+        head, frags, [placed(each, memory, (*path, i)) for i, each in enumerate(tree.packets, start)]
+    )
+
+
+@pytest.mark.parametrize("seed", range(40, 70))
+def test_the_walk_fills_the_entries_that_the_reference_fills(seed: int) -> None:
+    """On random trees and ranges: the same segments in the same entries, refused alike, marked alike."""
+    rng = random.Random(seed)
+    tree = random_tree(rng)
+    memory: dict[tuple[int, ...], int] = {}
+    skb = placed(tree, memory)
+    size = tree.size
+    offset, length = rng.randrange(size + 1), rng.randrange(1, size + 2)
+    if rng.random() < 0.5:
+        offset, length = 0, max(1, size)
+    entry = rng.randrange(1, 8)
+    walk = Concrete(tree, offset, length, entry=entry)
+    end = walk.run()
+    table = [ScatterlistEntry(end=True) for _ in range(200)]
+    if offset + length > size:
+        assert z3.is_true(z3.simplify(walk.outcome(end).refused))
+        with pytest.raises(ValueError, match="of a packet of"):
+            skb_to_sgvec(skb, table[1:], offset, length)
+        return
+    count = skb_to_sgvec(skb, table[1:], offset, length)
+    found = [(each.page + each.offset, each.length) for each in table[1 : 1 + count]]
+    assert found == [(memory[path] + at, copy) for path, at, copy in walk.segments]
+    assert number(end.entries) == 1 + count
+    assert z3.is_true(z3.simplify(walk.marked_at_end(end))) is table[entry].end
 
 
 def expected_header(values: dict[str, int], memory: bytes) -> bytes | None:
