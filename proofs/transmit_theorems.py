@@ -3,7 +3,8 @@
 Each is an induction of its own, over every interleaving of start_xmit, interrupt handler and device, for
 every queue size, chains of any length, with and without EVENT_IDX, and for both profiles unless it says
 otherwise. What is proved is safety. Where something has to happen in the end, the theorem says what is
-under way and who must act next.
+under way and who must act next. That a driver takes just the model's steps is not proved but tested: on
+random runs against the reference, driver and device (tests/proofs/test_transmit_reference.py).
 """
 
 from ..model.transmit import Transmit
@@ -51,6 +52,8 @@ TRANSMIT_THEOREMS = (
         statement=(
             "Of any frame: it is freed at most once, and only when its chain has come back, when it was "
             "dropped without having been published, or when it is detached after the device was reset. "
+            "Removal begins when neither start_xmit nor the interrupt handler is at work, and neither "
+            "begins again: whoever removes the driver sees to that. "
             "That each chain comes back once, with its own token, is token-returned-once; that the reset "
             "at removal is waited for is rings-outlive-device, from which linux-3.11 on the legacy "
             "transport is excepted."

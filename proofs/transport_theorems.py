@@ -1,6 +1,8 @@
 """The theorems of probe and remove, on both transports, for any number of queues; and Linux 3.11's findings.
 
-As those of the transmit queue, each is an induction of its own.
+As those of the transmit queue, each is an induction of its own. The order of the accesses is the model's
+text: what is shown is that no way through it breaks a rule, whatever fails where. That a driver goes these
+ways is tested, against the reference's accesses (tests/proofs/test_transport_reference.py).
 """
 
 from ..model.transport import Transport
