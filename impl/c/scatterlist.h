@@ -11,8 +11,9 @@
 /* Of the list each transmit queue keeps: the header, the linear part, and the most fragments. */
 #define RP_SG_ENTRIES (2u + RP_NET_MOST_FRAGMENTS)
 
-/* The caller's tree of packets may be this deep and this large; then recursion and time are bounded. */
-#define RP_SG_MOST_DEPTH   512u
+/* The caller's tree of packets may be this deep and this large; then recursion and time are bounded. A level
+ * takes about 100 bytes of stack, and a kernel's whole stack may have 8 KiB. */
+#define RP_SG_MOST_DEPTH   65u
 #define RP_SG_MOST_PACKETS 65536u
 
 #define RP_SG_EMSGSIZE (-90) /* too many pieces, or too large a tree */

@@ -311,12 +311,15 @@ class _Reader(ItfReader):
                 fragments.append(Fragment(offset, self._bytes(fragment.get("data"), f"{where}.data")))
             except ValueError as error:
                 raise self._fail(where, str(error)) from None
-        packets = self._list(packet.get("packets"), f"{place}.packets")
-        return Packet(
-            self._bytes(packet.get("head"), f"{place}.head"),
-            tuple(fragments),
-            tuple(self._packet(item, f"{place}.packets[{at}]") for at, item in enumerate(packets)),
+        head = self._bytes(packet.get("head"), f"{place}.head")
+        packets = tuple(
+            self._packet(item, f"{place}.packets[{at}]")
+            for at, item in enumerate(self._list(packet.get("packets"), f"{place}.packets"))
         )
+        try:
+            return Packet(head, tuple(fragments), packets)
+        except ValueError as error:
+            raise self._fail(place, str(error)) from None
 
     def _bytes(self, value: object, place: str) -> bytes:
         text = self._text(value, place)

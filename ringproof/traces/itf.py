@@ -17,6 +17,8 @@ LANES = ("init", "driver", "device", "both")
 FORMAT_DESCRIPTION = "https://apalache-mc.org/docs/adr/015adr-trace.html"
 
 _LARGEST_PLAIN = 1 << 53
+_LONGEST_PLACE = 160  # characters of it in a message
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
 
 
@@ -88,7 +90,12 @@ def read(path: Path) -> object:
     except UnicodeDecodeError as error:
         raise TraceError(f"{path}: byte {error.start}: not UTF-8 text") from None
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        value: object = json.loads(text, parse_constant=_no_constant)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        raise TraceError(f"{path}: text with half a surrogate pair, which is no character") from None
     except json.JSONDecodeError as error:
         raise TraceError(
             f"{path}: line {error.lineno}, column {error.colno}: {_reason(error, text)}"
@@ -131,6 +138,8 @@ class ItfReader:
         self._name = name
 
     def _fail(self, place: str, what: str) -> TraceError:
+        if len(place) > _LONGEST_PLACE:  # deeply nested
+            place = f"{place[: _LONGEST_PLACE // 2]}...{place[-_LONGEST_PLACE // 2 :]}"
         return TraceError(f"{self._name}: {place}: {_one_line(what)}" if place else f"{self._name}: {what}")
 
     def _states(self, whole: Mapping[str, object], count: int) -> tuple[TraceState, ...]:

@@ -176,6 +176,14 @@ def _sent(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    """A packet of one byte, so many lists below the outermost one."""
+    packet: dict[str, Any] = {"head": "61", "fragments": [], "packets": []}
+    for _ in range(depth):
+        packet = {"head": "", "fragments": [], "packets": [packet]}
+    return packet
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -214,6 +222,14 @@ def _sent(value: dict[str, Any]) -> dict[str, Any]:
         (
             lambda v: v["#meta"]["frames"][0]["packet"]["packets"][1]["packets"][0].pop("head"),
             "#meta.frames[0].packet.packets[1].packets[0].head: is missing",
+        ),
+        (
+            lambda v: v["#meta"]["frames"][0].update(packet=_nested(65)),
+            "#meta.frames[0].packet: packets nested more than 64 deep",
+        ),
+        (
+            lambda v: v["#meta"]["frames"][0].update(packet=_nested(200)),
+            "#meta.frames[0].packet.packets[0].packets[0].packets[0].packets[0].packets[0]",
         ),
         (lambda v: v["#meta"]["frames"][1].update(gso="FCOE"), "#meta.frames[1].gso: 'FCOE' is none of NONE"),
         (
@@ -271,7 +287,20 @@ def test_what_is_wrong_is_said_with_its_place(
     document: NetTrace, change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     """Each fault of a document gives one line that names the file and the place."""
-    assert spoiled(document, change).startswith(f"f: {message}")
+    complaint = spoiled(document, change)
+    assert complaint.startswith(f"f: {message}")
+    assert len(complaint) < 300
+
+
+def test_half_a_character_is_refused(document: NetTrace, tmp_path: Path) -> None:
+    """What JSON can say and no terminal can show is refused; a whole pair is a character like others."""
+    path = tmp_path / "t.itf.json"
+    text = document.text()
+    path.write_text(text.replace("all of it", "\\ud83d\\ude00"))
+    assert load(path).description == "\N{GRINNING FACE}"
+    path.write_text(text.replace("all of it", "\\ud83d"))
+    with pytest.raises(TraceError, match="half a surrogate pair"):
+        load(path)
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"#meta": []}, {"states": []}])

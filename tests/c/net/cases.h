@@ -17,7 +17,7 @@
     X(head_across_pages, "a head longer than a page is one segment")                                   \
     X(stale_list, "a short frame behind a long one ends where its own data ends")                      \
     X(most_pieces, "18 pieces are sent, 19 pieces or 18 fragments dropped before a byte is written")   \
-    X(deep_lists, "a list nested 500 deep arrives, one without end is dropped")                        \
+    X(deep_lists, "lists nested 64 deep arrive, one more or one without end is dropped")               \
     X(wrong_length, "a frame whose packets hold fewer bytes than it says, or none, is dropped")        \
     X(plain_header, "without offload every byte of the header is zero, 10 or 12 by the features")      \
     X(offload_headers, "checksum and each kind of GSO are said in the header as asked")                \
