@@ -437,7 +437,10 @@ class Transmit:
     # The end.
 
     def remove(self, s: State, choice: Choice) -> Step[State]:
-        """Reset the device, which forgets what it has completed and touches the ring no more."""
+        """Reset the device, which forgets what it has completed and touches the ring no more.
+
+        Nobody may be at work then: a callback of virtio-1.x that still ran would reclaim what is detached.
+        """
         del choice
         guard = both(s.at == Place.IDLE, s.handler == Handler.NONE)
         after = replace(s, at=Place.REMOVED, used=s.last_used, tested=s.last_used, interrupt=False)

@@ -2,8 +2,9 @@
 
 Those of skb_to_sgvec hold for every number of fragments, every size and every nesting of lists: each shows
 what one step keeps, the call inside being taken to keep what the whole call is shown to keep. Those of the
-header hold for every feature set and every packet of up to 64 KiB behind an Ethernet header. Findings,
-refuted and expected to be, tell what Linux 3.11 does against VIRTIO.
+header hold for every feature set and every packet of up to 64 KiB behind an Ethernet header. That
+a packet is refused before anything is written is how the model is built, and is tested on the reference.
+Findings, refuted and expected to be, tell what Linux 3.11 does against VIRTIO.
 """
 
 from ..model.header import Header
