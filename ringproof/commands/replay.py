@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..building import build_driver, c_sources
-from ..errors import EXIT_HELD, EXIT_REFUTED
+from ..errors import EXIT_HELD, EXIT_REFUTED, BadInputError
 from ..journey.document import NetTrace, is_net_trace
 from ..journey.document import from_json as net_trace
 from ..journey.replay import replay_on_driver as replay_net_driver
@@ -19,7 +19,7 @@ from ..traces.document import TraceDocument, from_json
 from ..traces.replay import replay_document
 from ..traces.terminal import render
 from ..validation.evidence import DriverReplay, replay_on_driver
-from ..validation.net_evidence import replay_net
+from ..validation.net_evidence import follows_a_profile, replay_net
 from .build import build_shipped
 
 
@@ -85,19 +85,28 @@ def _whole_driver(
     document: NetTrace, name: str, driver: Path | None, on_c: bool, everything: bool, as_json: bool
 ) -> int:
     """Replay the trace of a network driver."""
-    if driver is not None and "check" in document.extra:
+    if driver is not None:
         by_meaning = document.extra.get("compared") == "by meaning"
-        return _told(replay_net(document, driver, by_meaning=by_meaning), as_json)
+        try:
+            # A driver that promises nobody's bytes is judged by what it does.
+            if "check" in document.extra or not follows_a_profile(document, driver):
+                return _told(replay_net(document, driver, by_meaning=by_meaning), as_json)
+        except ValueError as error:
+            raise BadInputError(str(error)) from None
     if driver is None and on_c:
         driver = build_shipped(None, profile=document.config.profile)
     if driver is not None:
         outcome = replay_net_driver(document, driver, name=name)
     else:
         outcome = replay_net_reference(document, name)
+    # What xmit found wrong was the driver's doing; a finding or a defect is the reference's own.
+    accused = document.mutant is not None or "origin" in document.extra
+    violated = driver is None and outcome.step is None and accused and bool(document.violated)
     if as_json:
         answer = {
             "mutant": document.mutant,
             "property": document.property,
+            "violated": violated,
             "differs": outcome.step is not None,
             "step": outcome.step,
             "detail": outcome.reason,
@@ -107,8 +116,9 @@ def _whole_driver(
         console = Console(highlight=False)
         render_trace(document, console, all=everything)
         where = f"step {outcome.step}: " if outcome.step is not None else ""
-        console.print(escape(where + outcome.reason), soft_wrap=True)
-    return EXIT_HELD if outcome.step is None else EXIT_REFUTED
+        shows = f", and breaks {document.property}" if violated else ""
+        console.print(escape(where + outcome.reason + shows), soft_wrap=True)
+    return EXIT_REFUTED if violated or outcome.step is not None else EXIT_HELD
 
 
 @click.command()

@@ -107,8 +107,9 @@ def _verdict(report: XmitReport) -> str:
         return f"{len(report.faults) + report.faults_left_out} found wrong"
     sides = [] if report.driver is not None and not report.exact else ["the reference"]
     driver = " and ".join([*sides, *([report.driver] if report.driver else [])])
-    parts = [f"{driver}: every frame left as it should"]
-    if report.unchanged and not report.summed + report.segmented + sum(report.dropped.values()):
+    dropped = sum(report.dropped.values())
+    parts = [f"{driver}: every frame {'that was sent ' if dropped else ''}left as it should"]
+    if report.unchanged and not report.summed + report.segmented + dropped:
         parts = [f"{driver}: what left the device is what was given, byte for byte"]
     return ", ".join(parts)
 

@@ -15,6 +15,7 @@ from ..impl.harness.frames import Frame, Gso
 from ..impl.harness.net_operations import NetConfig
 from ..impl.harness.net_runner import NetRunner
 from ..validation.net_worker import DriverStopped, NetWorker, OperationError
+from ..validation.shapes import filled
 from .document import NetTrace, TraceState
 from .dropping import drop_reason
 from .header import device_header_size
@@ -55,6 +56,9 @@ class Request:
 
 Emit = Callable[[Sequence[tuple[int, bytes]]], None]
 """Takes frames that left the device, each with its time in nanoseconds."""
+
+_FREELY = "by the driver"
+"""Why a frame was dropped that nothing speaks against, by a driver whose rings are its own affair."""
 
 
 class Transmission:
@@ -121,6 +125,9 @@ class Transmission:
                     f"the driver does not use {refused.pairs} pairs of queues ({why}): "
                     f"{self.report.configuration}"
                 ) from None
+        if self.report.complete and not self.report.totals.sent and self.report.dropped[_FREELY]:
+            said = "no frame was sent, though nothing forbids to send some of them"
+            self.report.add(Fault("the run", "frames-taken", said))
         self.report.seconds = time.perf_counter() - started
         return self.report
 
@@ -135,6 +142,11 @@ class Transmission:
             config = replace(config, known_features=config.known_features & driver.features)
             report.driver = driver.name
             report.exact = any(bit & driver.traits for bit in TRAITS)
+        if driver is not None and request.traced and not report.exact:
+            raise BadInputError(
+                f"--trace: {driver.name} follows no profile, and only the reference is written down; "
+                "see --reference-only, and replay --driver"
+            )
         # A driver that is not held to the reference's bytes stands alone: what leaves is what counts.
         alone = driver is not None and not report.exact
         reference = NetRunner(config)
@@ -156,7 +168,7 @@ class Transmission:
                 NetWorker(library, self.request.config, timeout=self.request.timeout)
             )
         except ValueError as error:
-            raise BadInputError(str(error)) from None
+            raise BadInputError(f"{error} (see --transport)") from None
         named = [profile for bit, profile in TRAITS.items() if driver.traits & bit]
         if named and self.request.config.profile not in named:
             raise BadInputError(
@@ -231,6 +243,8 @@ class Transmission:
         )
 
     def _dropped(self, named: Named, expected: str) -> None:
-        reason = expected or ("too few descriptors were free" if self.report.exact else "by the driver")
+        reason = expected or ("too few descriptors were free" if self.report.exact else _FREELY)
+        if reason == _FREELY and 1 + filled(named.frame.packet) > self.request.config.queue_size:
+            reason = "more pieces than the queue has descriptors"
         self.report.dropped[reason] += 1
         self.report.dropped_frames.setdefault(reason, named.name)

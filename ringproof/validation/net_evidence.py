@@ -79,6 +79,12 @@ def _document(failure: NetFailure, driver: str, *, exact: bool) -> NetTrace:
     )
 
 
+def follows_a_profile(document: NetTrace, library: Path, *, hang_seconds: float = 10.0) -> bool:
+    """Whether a driver declares to do what the reference of a profile does. Raises as :func:`replay_net`."""
+    with NetWorker(library, _whole_config(document), timeout=hang_seconds) as worker:
+        return bool(worker.traits & (TRAIT_LINUX_3_11 | TRAIT_VIRTIO_1))
+
+
 def replay_net(
     document: NetTrace, library: Path | None = None, *, by_meaning: bool = False, hang_seconds: float = 10.0
 ) -> DriverReplay:

@@ -68,7 +68,8 @@ def net_result_in_words(op: Op, result: NetResult) -> str:
     if result.length:
         words.append("interrupt due")
     if result.accesses:
-        words.append(f"{len(result.accesses)} register accesses")
+        count = len(result.accesses)
+        words.append(f"{count} register access{'' if count == 1 else 'es'}")
     words += [_event(event) for event in result.events[:_SHOWN]]
     if len(result.events) > _SHOWN:
         words.append(f"{len(result.events) - _SHOWN} more events")

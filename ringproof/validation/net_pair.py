@@ -19,7 +19,8 @@ from ..impl.harness.net_operations import (
 )
 from ..impl.harness.net_runner import NetRunner
 from ..journey.lockstep import result_difference
-from .clauses import Docket
+from .clauses import CLAUSES, Docket
+from .net_configurations import described
 from .net_failure import NetFailure, NetFailureKind
 from .net_findings import NET_CHECKS, NetFinding, NetFindingCode
 from .net_worker import DriverStopped, Hang, NetWorker
@@ -436,6 +437,9 @@ class NetPair:
         observer, self._observer = self._observer, None
         if observer is None or not self._tallying:
             return
+        for clause in observer.docket.breaches.keys() - self.docket.breaches.keys():
+            if CLAUSES[clause].breach == "warn":  # no run is kept that would say on which device
+                observer.docket.excuse(clause, described(self._config))
         self.docket.add(observer.docket)
         for check, times in observer.oracles.items():
             self.oracles[check] = self.oracles.get(check, 0) + times

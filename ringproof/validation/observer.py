@@ -30,7 +30,6 @@ from .clauses import CLAUSES, Docket
 from .headers import Headers, header_size
 from .lifecycle import LifeCycle
 from .negotiation import F_ANY_LAYOUT, possible, sound
-from .net_configurations import described
 from .shapes import MOST_SEGMENTS, filled, lawful
 
 Segments = Sequence[tuple[int, int, int]]
@@ -448,5 +447,3 @@ class Observer:
             if CLAUSES[clause].breach == "fail":
                 detail = self.docket.breaches[clause][1]
                 self.faults.append(Fault(f"clause-{clause}", clause, detail, self.steps))
-            else:
-                self.docket.excuse(clause, f"{described(self._config)}, operation {self.steps}")

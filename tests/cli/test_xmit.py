@@ -338,3 +338,78 @@ def test_ten_thousand_frames(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert time.perf_counter() - started < 30
     assert found["frames"]["sent"] == 10_000
     assert [data for data, _ in RawPcapReader(str(out))] == [data for data, _ in RawPcapReader(str(path))]
+
+
+@pytest.fixture(scope="module")
+def other_hand() -> Path:
+    """A driver that follows nobody: modern transport only, one pair of queues."""
+    return build_driver(Path(__file__).parents[2] / "examples" / "network")
+
+
+def test_a_driver_of_another_hand(
+    pcap: Path, other_hand: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its frames leave byte for byte, offloads included; a trace of the reference is replayed by meaning."""
+    modern, driver = ("--transport", "modern"), ("--driver", str(other_hand))
+    out, trace = tmp_path / "out.pcap", tmp_path / "run.json"
+    found = report(capsys, "--pcap", str(pcap), *driver, *modern, "-o", str(out))
+    assert found["frames"]["dropped"] == 0
+    assert out.read_bytes() == pcap.read_bytes()
+    found = report(capsys, "--frame", "tcp4 len=4000 frags=1000@16,1000 gso=1448 csum", *driver, *modern)
+    assert found["wire"]["segmented"] == 1
+    assert run(["xmit", "--pcap", str(pcap), "--reference-only", *modern, "--trace", str(trace), "-q"]) == 0
+    capsys.readouterr()
+    assert run(["replay", str(trace), *driver]) == 0
+    assert "the driver does as it should" in capsys.readouterr().out
+
+
+def test_what_a_driver_of_another_hand_cannot(
+    pcap: Path, other_hand: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another transport, more pairs, a trace of its own run: one line each, exit code 2, and no file."""
+    trace, driver = tmp_path / "run.json", ("--driver", str(other_hand))
+    for words, line in (
+        ((), "does not know legacy devices (see --transport)"),
+        (("--transport", "modern", "--pairs", "2"), "does not use 2 pairs"),
+        (("--transport", "modern", "--trace", str(trace)), "follows no profile"),
+    ):
+        assert run(["xmit", "--pcap", str(pcap), *driver, *words]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert line in captured.err
+        assert captured.err.count("\n") == 1
+    assert not trace.exists()
+    legacy = tmp_path / "legacy.json"
+    assert run(["xmit", "--pcap", str(pcap), "--reference-only", "--trace", str(legacy), "-q"]) == 0
+    capsys.readouterr()
+    assert run(["replay", str(legacy), *driver]) == 2
+    assert "legacy devices" in capsys.readouterr().err
+
+
+def test_a_driver_that_drops_all_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To drop what no queue can hold is lawful; to send nothing at all is not."""
+    source = Path(__file__).parents[2] / "examples" / "network" / "driver.c"
+    text = source.read_text()
+    assert text.count("if (pieces > queue->free_count ||") == 1
+    (tmp_path / "driver.c").write_text(text.replace("if (pieces > queue->free_count ||", "if (1 ||"))
+    library = str(build_driver(tmp_path))
+    wanted = ("--transport", "modern", "--driver", library)
+    assert run(["xmit", "--frame", "eth", *wanted]) == 1
+    assert "frames-taken" in capsys.readouterr().out
+    assert run(["xmit", "--frame", "eth len=400 frags=9,9", "--queue-size", "2", *wanted]) == 0
+    assert "more pieces than the queue has descriptors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["X21", "header-size-linux-3.11"])
+def test_a_replay_that_breaks_a_rule_says_so(
+    name: str, other_hand: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finding and a defect end with exit code 1 on the reference, and with 0 on a driver without them."""
+    trace = tmp_path / "run.json"
+    assert run(["trace", name, "-o", str(trace)]) == 0
+    capsys.readouterr()
+    assert run(["replay", str(trace)]) == 1
+    assert ", and breaks " in capsys.readouterr().out
+    assert run(["replay", str(trace), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["violated"] is True
+    assert run(["replay", str(trace), "--driver", str(other_hand)]) == (2 if name == "X21" else 0)
