@@ -18,11 +18,16 @@ class BadInputError(Exception):
     """The user asked for something that is not there or makes no sense; the message is one line."""
 
 
+_FEW = 60  # names that still make a line to be read
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> BadInputError:
     """The error for a name nobody knows: ``kind`` says of what, and the nearest known name is suggested."""
     names = list(known)
     near = get_close_matches(name, names, n=1, cutoff=0.4) or get_close_matches(
         name.upper(), names, n=1, cutoff=0.4
     )
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+    few = len(names) <= _FEW
+    listed = f"known: {', '.join(names)}" if few else "ringproof explain lists those there are"
+    hint = f"did you mean {near[0]}?" if near else listed
     return BadInputError(f"no {kind} is called {name!r}; {hint}")
