@@ -3,7 +3,10 @@
 #include "process.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -75,6 +79,23 @@ uint8_t *rp_process_map_guarded(int file, uint64_t offset, uint64_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* Whatever the driver starts stays in the worker's process group, which the tool ends: leaving it fails with
+ * EPERM. A kernel that cannot filter calls lets it go. */
+static void stay_in_group(void)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsid, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setpgid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(steps) / sizeof(steps[0]), .filter = steps};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        (void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 void rp_process_restrict(const struct rp_process *process)
 {
     static uint8_t stack[32768]; /* the driver's own may be what overflowed */
@@ -83,6 +104,7 @@ void rp_process_restrict(const struct rp_process *process)
 
     fault_record = process->fault_address;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    stay_in_group();
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, OUTPUT_LIMIT);
     if (process->memory_limit != 0)

@@ -25,6 +25,7 @@ from .net_failure import NetFailure, NetFailureKind
 from .net_findings import NET_CHECKS, NetFinding, NetFindingCode
 from .net_worker import DriverStopped, Hang, NetWorker
 from .observer import Fault, Observer
+from .shared import printable
 
 BATCH = 64
 """Operations that cross over to the worker at once, before anything is compared."""
@@ -394,7 +395,7 @@ class NetPair:
         what = str(stopped)
         last = stopped.output.strip().splitlines()[-1:]
         if last:
-            what += f"; it said: {last[0][:120]}"
+            what += f"; it said: {printable(last[0][:120])}"
         return self._failure(kind, f"no-{kind}", "oracle: process", what, step)
 
     def _violates(self, violation: Violation, start: int, count: int) -> NetFailure | None:

@@ -114,7 +114,7 @@ class NetWorker(WorkerProcess[NetHeader]):
     @property
     def name(self) -> str:
         """The driver's name."""
-        return bytes(self._shared.header.driver_name).decode("utf-8", "replace")
+        return self._shared.driver_name()
 
     @property
     def features(self) -> int:

@@ -11,6 +11,7 @@ from .failure import FailureKind
 from .generator import unpacked
 from .narration import in_words
 from .pairing import DriverLost, Seen
+from .shared import printable
 from .verdicts import VERDICTS, FindingCode, Verdict
 from .worker import DriverStopped, Finding, Hang, Worker, WorkerError
 
@@ -146,7 +147,7 @@ class Process:
         if stopped.op_index >= 0:
             what += f" ({in_words(unpacked(operations[16 * stopped.op_index :][:16])[0])})"
         if last:
-            what += f"; it said: {last[0][:120]}"
+            what += f"; it said: {printable(last[0][:120])}"
         command = stopped.during if stopped.op_index < 0 else "run"
         kind: FailureKind = "hang" if isinstance(stopped, Hang) else "crash"
         return DriverLost(

@@ -124,7 +124,11 @@ class SharedFile(Generic[HeaderType]):
 
     def message(self) -> str:
         """Return why the last command was not done; one line."""
-        return " ".join(bytes(self.header.message).decode("utf-8", "replace").split())
+        return printable(" ".join(bytes(self.header.message).decode("utf-8", "replace").split()))
+
+    def driver_name(self) -> str:
+        """Return what the driver calls itself; one line that can be shown."""
+        return printable(bytes(self.header.driver_name).decode("utf-8", "replace"))
 
     def close(self) -> None:
         """Give the memory back; views handed out keep it mapped until they are gone."""
@@ -177,3 +181,8 @@ class SharedMemory(SharedFile[Header]):
 def round_up(number: int, multiple: int) -> int:
     """Return the next multiple at or above a number."""
     return (number + multiple - 1) // multiple * multiple
+
+
+def printable(text: str) -> str:
+    """Return a driver's words without what would move a cursor, change colours or end a line."""
+    return "".join(char if char.isprintable() else "?" for char in text)

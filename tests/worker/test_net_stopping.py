@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ringproof.building import build_library, c_sources
 from ringproof.impl.harness.frames import Frame, Packet
 from ringproof.impl.harness.net_operations import NetCode, NetConfig, Op
 from ringproof.validation.net_worker import Crash, Hang, NetWorker, WorkerError
@@ -101,3 +102,14 @@ def test_nothing_is_left_behind(tinynet: Path, monkeypatch: pytest.MonkeyPatch) 
     del worker
     assert open_files() == before
     assert "ringproof-shared" not in Path("/proc/self/maps").read_text()
+
+
+def test_what_a_driver_calls_itself_is_one_line_without_controls(tmp_path: Path) -> None:
+    """A name of colours and line ends cannot do anything to a terminal."""
+    source = (c_sources() / "net_adapter.c").read_text()
+    copy = tmp_path / "net_adapter.c"
+    copy.write_text(source.replace(".name = NAME", r'.name = "\033[31m\n[b]\xff"'))
+    others = [path for path in c_sources().glob("*.c") if path.name != copy.name]
+    library = build_library([copy, *others], include=[c_sources()])
+    with NetWorker(library, CONFIG) as worker:
+        assert worker.name == "?[31m?[b]\N{REPLACEMENT CHARACTER}"

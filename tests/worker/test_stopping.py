@@ -95,26 +95,35 @@ def test_megabytes_of_output_disturb_nothing(tiny: Path, monkeypatch: pytest.Mon
         assert len(worker.output()) <= 4000
 
 
-def test_children_of_the_driver_end_with_it(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process the driver has forked is gone once the worker is closed."""
-    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "fork")
+@pytest.mark.parametrize("fault", ["fork", "fork-and-leave"])
+def test_children_of_the_driver_end_with_it(fault: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process the driver has forked is gone once the worker is closed; none can leave its group."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
     with Worker(tiny) as worker:
         worker.create(CONFIG)
         worker.run(ADDS)
-        group = worker.pid
-        assert len(_members(group)) == 2
+        family = _members(worker.pid)
+        assert len(family) == 2
     deadline = time.monotonic() + 5
-    while _members(group) and time.monotonic() < deadline:
+    while _alive(family) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert _members(group) == []
+    assert _alive(family) == []
+
+
+def _alive(pids: list[str]) -> list[str]:
+    return [row[0] for row in _processes() if row[0] in pids]
 
 
 def _members(group: int) -> list[str]:
+    return [row[0] for row in _processes() if row[1] == str(group)]
+
+
+def _processes() -> list[list[str]]:
+    """Number, process group and state of every process that has not ended."""
     listed = subprocess.run(
         ["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
     ).stdout
-    rows = [line.split() for line in listed.splitlines()]
-    return [row[0] for row in rows if row[1] == str(group) and not row[2].startswith("Z")]
+    return [row for row in map(str.split, listed.splitlines()) if not row[2].startswith("Z")]
 
 
 @pytest.mark.parametrize(

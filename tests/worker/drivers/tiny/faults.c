@@ -56,9 +56,12 @@ void misbehave(struct tiny *t)
         misbehave(t), t->noise++;
     for (int i = 0; fault("print") && i < 100000; i++)
         printf("a line of fifty characters, one of a great many.\n"), fflush(stdout);
-    if (fault("fork") && fork() == 0)
+    if ((fault("fork") || fault("fork-and-leave")) && fork() == 0) {
+        if (fault("fork-and-leave"))
+            (void)setsid();
         for (;;)
             pause();
+    }
     if (fault("beyond-arena"))
         ((uint8_t *)t->desc)[64 << 20] = 1;
     if (fault("private-page"))
