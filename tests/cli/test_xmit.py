@@ -259,6 +259,7 @@ def test_the_reference_alone(capsys: pytest.CaptureFixture[str], pcap: Path) -> 
         ),
         (("--frame", "eth len=65550", "--mtu", "65535"), "at most 65549 pass"),
         (("--frame", "eth len=65551"), "'len=65551': 65551 is not from 1 to 65550"),
+        (("--frame", "eth len=0"), "'len=0': 0 is not from 1 to 65550"),
         (("--frame", "hex=0011"), "2 bytes are fewer than an Ethernet header has (14)"),
         (("--frame", "eth frags=9@4090"), "ends past its page of 4096"),
         (("--frame", "tcp4 len=9000 csum gso=1449"), "segments of 1515 bytes; with an MTU of 1500"),
@@ -316,6 +317,23 @@ def test_a_bad_record_ends_it_all(capsys: pytest.CaptureFixture[str], pcap: Path
         f"of {len(packets()[-1])} bytes\n"
     )
     assert not out.exists()
+
+
+def test_what_cannot_be_sent_of_a_pcap(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A foreign link type, a frame of no bytes, one longer than the MTU: one line with the record each."""
+    path, out = tmp_path / "in.pcap", tmp_path / "out.pcap"
+    for frames, linktype, message in (
+        ([b"x" * 60], 101, "link type 101"),
+        ([b"x" * 60, b""], 1, "record 2: a frame of no bytes cannot be sent"),
+        ([b"x" * 60, b"x" * 1515], 1, "record 2: 1515 bytes without segmentation; with an MTU of 1500"),
+    ):
+        wrpcap(str(path), frames, linktype=linktype)
+        assert run(["xmit", "--pcap", str(path), "-o", str(out)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(f"ringproof: {path}: {message}")
+        assert captured.err.count("\n") == 1
+        assert not out.exists()
 
 
 def test_a_pcap_of_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
