@@ -75,7 +75,7 @@ FEATURE_NAMES = {
 MAX_SKB_FRAGS = 17
 MOST_PAIRS = 8
 """Of one device here; VIRTIO allows 32768."""
-NOTIFY_OFF_MULTIPLIER = 4
+NOTIFY_OFF_MULTIPLIER = 16
 """Bytes from one queue's notify address to the next one's on the modern transport."""
 NOTIFY_SPREAD = 3
 """queue_notify_off of queue q is NOTIFY_SPREAD * q + 1: no driver can guess it."""

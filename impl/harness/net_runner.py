@@ -19,6 +19,7 @@ from .frames import FRAME_ADDRESS, FRAME_BYTES, Frame, FrameMemory, PlacedFrame,
 from .net_operations import (
     EBUSY,
     ENODEV,
+    NOTIFY_OFF_MULTIPLIER,
     Access,
     Capture,
     Event,
@@ -238,6 +239,7 @@ class NetRunner:
                 transport=self.config.transport,
                 profile=package.PROFILES[self.config.profile],
                 features=self.config.understood,
+                notify_off_multiplier=NOTIFY_OFF_MULTIPLIER,
             )
         except package.ProbeError as error:
             self._expect_released(before, "a probe that failed")

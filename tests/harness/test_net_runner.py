@@ -143,7 +143,7 @@ def test_frames_of_all_shapes_arrive(config: NetConfig, given_packets: list[Pack
 def test_results_of_one_frame(transport: str, profile: str) -> None:
     """One frame, sent, read, completed and reclaimed: every result, access and event on the way."""
     runner = probed(NetConfig(transport=transport, profile=profile, features=F_EVENT_IDX))
-    notification = Access(True, 0 if transport == "legacy" else 2, 16, 2, 1)
+    notification = Access(True, *((0, 16) if transport == "legacy" else (2, 64)), 2, 1)
     isr = Access(False, *((0, 19) if transport == "legacy" else (3, 0)), 1, 1)
     assert runner.step(xmit(0)) == NetResult(
         0, avail_idx=1, num_free=254, accesses=(notification,), events=(Event(ORPHANED, 1),)

@@ -23,7 +23,7 @@
 
 #define RP_NET_MOST_PAIRS 8u
 #define RP_NET_MOST_QUEUES (2u * RP_NET_MOST_PAIRS + 1u)
-#define RP_NET_NOTIFY_OFF_MULTIPLIER 4u
+#define RP_NET_NOTIFY_OFF_MULTIPLIER 16u
 #define RP_NET_NOTIFY_SPREAD 3u
 #define RP_NET_NO_QUEUE 0xffffffffu /* rp_net_config.missing_queue: none is */
 
