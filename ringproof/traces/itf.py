@@ -18,7 +18,8 @@ FORMAT_DESCRIPTION = "https://apalache-mc.org/docs/adr/015adr-trace.html"
 
 _LARGEST_PLAIN = 1 << 53
 _LONGEST_PLACE = 160  # characters of it in a message
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|\\u00[01789]|\\[bfr]|[\x7f-\x9f]")
+_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
 
 
@@ -91,8 +92,11 @@ def read(path: Path) -> object:
         raise TraceError(f"{path}: byte {error.start}: not UTF-8 text") from None
     try:
         value: object = json.loads(text, parse_constant=_no_constant)
-        if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
+        if _SUSPECT.search(text):
+            again = json.dumps(value, ensure_ascii=False)
+            again.encode()
+            if _CONTROL.search(again):
+                raise TraceError(f"{path}: text with a control character, which a terminal would obey")
         return value
     except UnicodeEncodeError:
         raise TraceError(f"{path}: text with half a surrogate pair, which is no character") from None

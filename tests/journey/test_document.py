@@ -292,8 +292,8 @@ def test_what_is_wrong_is_said_with_its_place(
     assert len(complaint) < 300
 
 
-def test_half_a_character_is_refused(document: NetTrace, tmp_path: Path) -> None:
-    """What JSON can say and no terminal can show is refused; a whole pair is a character like others."""
+def test_what_no_terminal_should_be_shown_is_refused(document: NetTrace, tmp_path: Path) -> None:
+    """Half a surrogate pair, control characters; a whole pair and a backslash are characters like others."""
     path = tmp_path / "t.itf.json"
     text = document.text()
     path.write_text(text.replace("all of it", "\\ud83d\\ude00"))
@@ -301,6 +301,12 @@ def test_half_a_character_is_refused(document: NetTrace, tmp_path: Path) -> None
     path.write_text(text.replace("all of it", "\\ud83d"))
     with pytest.raises(TraceError, match="half a surrogate pair"):
         load(path)
+    for control in ("\\u001b[31m", "\\r", "\x9b", "\\u007f", "\\\\\\b"):
+        path.write_text(text.replace("all of it", control))
+        with pytest.raises(TraceError, match="a control character"):
+            load(path)
+    path.write_text(text.replace("all of it", "\\\\u001b \\\\b\\n\\t"))
+    assert load(path).description == "\\u001b \\b\n\t"
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"#meta": []}, {"states": []}])
