@@ -72,7 +72,8 @@ struct rp_net_fragment {
     uint32_t length;
 };
 
-/* The data of a frame: head, then fragments, then the packets of the list, each by the same rule. */
+/* The data of a frame: head, then fragments, then the packets of the list, each by the same rule; lists are
+ * nested at most 64 deep. */
 struct rp_net_packet {
     void    *head;
     uint64_t head_address;
