@@ -348,12 +348,12 @@ def _words(state: TraceState) -> str:
     match state.action:
         case "net_read":
             words = f"read {queue}"
-            return f"{words}, {args['limit']} chains at most" if args.get("limit") else words
+            return f"{words}, {_chains(args['limit'])} at most" if args.get("limit") else words
         case "net_complete":
             count, pick, stride = (args.get(name, 0) for name in ("count", "pick", "stride"))
             words = f"complete {queue}"
             if isinstance(count, int) and count < 0xFFFF:
-                words += f", {count} chains at most"
+                words += f", {_chains(count)} at most"
             return words + (f", from number {pick} on by {stride}" if pick or stride else "")
         case "net_set_avail_event" if args.get("relative") and not args.get("value"):
             return f"ask to be told of the next chain of {queue}"
@@ -364,6 +364,10 @@ def _words(state: TraceState) -> str:
     said = " ".join(f"{name} {value}" for name, value in args.items() if value is not True)
     flags = " ".join(name for name, value in args.items() if value is True)
     return " ".join(filter(None, (state.action, said, flags)))
+
+
+def _chains(count: Any) -> str:
+    return f"{count} chain" if count == 1 else f"{count} chains"
 
 
 def _count(args: Mapping[str, Any]) -> str:
