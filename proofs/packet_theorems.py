@@ -149,8 +149,8 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         statement=(
             "Linux 3.11 takes MRG_RXBUF as the only reason for num_buffers. With VERSION_1 and without "
             "MRG_RXBUF its code sends 10 bytes where the device takes 12 for the header, so the frame "
-            "begins with its third byte. (Linux 3.11 itself never accepts VERSION_1: a driver that keeps "
-            "its code and does, has this defect.)"
+            "begins with its third byte. Linux 3.11 itself never accepts VERSION_1: a driver that keeps "
+            "its code and does, has this defect."
         ),
         clause="5.1.6/n1",
         obligations=header_claims.LINUX_SIZE,
@@ -163,7 +163,7 @@ PACKET_THEOREMS: tuple[Theorem, ...] = (
         title="Under VERSION_1 Linux 3.11 leaves num_buffers to chance",
         statement=(
             "With VERSION_1 and without MRG_RXBUF Linux 3.11's code does not write num_buffers: what the "
-            "device reads there lies behind the driver's header. (Linux 3.11 itself never accepts VERSION_1.)"
+            "device reads there lies behind the driver's header. Linux 3.11 itself never accepts VERSION_1."
         ),
         clause="5.1.6.2.1a",
         obligations=header_claims.LINUX_NUM_BUFFERS,

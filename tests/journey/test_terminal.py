@@ -1,6 +1,7 @@
 """A journey on the terminal: what it says, and that it fits any width."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from ringproof.impl.harness.net_operations import NET_FEATURES, NetCode, NetConfig, Op
 from ringproof.journey.described import described
-from ringproof.journey.document import NetTrace, load
+from ringproof.journey.document import NetTrace, TraceError, load
 from ringproof.journey.recording import record
 from ringproof.journey.terminal import describe, render_journey, render_trace
 
@@ -115,11 +116,14 @@ def test_it_fits(width: int) -> None:
 
 
 def test_a_foreign_trace_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
-    """Control characters of a document are not printed."""
-    document = trace()
+    """A file with control characters is refused, and those of a document are not printed."""
     path = tmp_path / "a.itf.json"
-    path.write_text(document.text().replace("no virtio header", "no \\u001b[31m header"))
-    assert not any("\x1b" in line for line in [*printed(load(path), 1), *shown(load(path))])
+    path.write_text(trace().text().replace("no virtio header", "no \\u001b[31m header"))
+    with pytest.raises(TraceError, match="control character"):
+        load(path)
+    document = replace(trace(), description="no \x1b[31m header")
+    assert "no ?[31m header" in "".join(shown(document))
+    assert not any("\x1b" in line for line in [*printed(document, 1), *shown(document)])
 
 
 def test_a_configuration_in_words() -> None:
