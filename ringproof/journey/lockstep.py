@@ -182,8 +182,7 @@ class Lockstep:
         """Empty what both sides keep of the past: chains read, register accesses, events."""
         for side in (self.reference, self.driver):
             if side is not None:
-                for kept in (side.captures, side.device.segments, side.accesses, side.events):
-                    kept.clear()
+                forget(side)
 
     def compare_all(self, op: Op, pairs: int) -> None:
         """Compare all memory that drivers can write to, and the statistics of ``pairs`` transmit queues.
@@ -192,7 +191,7 @@ class Lockstep:
         """
         if self.driver is None:
             return
-        used = max((_end(placed) for placed in self.reference.placed), default=FRAME_ADDRESS) - FRAME_ADDRESS
+        used = frames_bytes(self.reference.placed)
         one, other = self.reference.window()[:used], self.driver.window()[:used]
         self._compare_bytes(op, -1, "the memory of frames", one, other)
         one, other = self.reference.arena_bytes(), self.driver.arena_bytes()
@@ -228,6 +227,17 @@ def _ring(side: Side, queue: int) -> tuple[memoryview, ...]:
 
 def _set_up(ring: tuple[memoryview, ...]) -> str:
     return "set up" if ring else "not set up"
+
+
+def forget(side: Side) -> None:
+    """Empty what a side keeps of the past: chains read, register accesses, events."""
+    for kept in (side.captures, side.device.segments, side.accesses, side.events):
+        kept.clear()
+
+
+def frames_bytes(placed: Sequence[PlacedFrame]) -> int:
+    """How many bytes from the window's start on hold these frames, the last one's margin left out."""
+    return max((_end(each) for each in placed), default=FRAME_ADDRESS) - FRAME_ADDRESS
 
 
 def _end(placed: PlacedFrame) -> int:

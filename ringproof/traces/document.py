@@ -104,17 +104,7 @@ class _Reader(ItfReader):
     """Takes the plain JSON values of a trace document apart."""
 
     def document(self, value: object) -> TraceDocument:
-        whole = self._record(value, "", "a trace document")
-        meta = self._record(whole.get("#meta"), "#meta", "an object")
-        if "ringproof" not in meta:
-            raise self._fail("#meta", "no entry ringproof: not a trace of this tool")
-        version = self._integer(meta["ringproof"], "#meta.ringproof", 1, 1 << 31)
-        if version > VERSION:
-            raise self._fail(
-                "#meta.ringproof", f"version {version} is newer than this tool reads ({VERSION})"
-            )
-        if meta.get("format") != "ITF":
-            raise self._fail("#meta.format", "not ITF")
+        whole, meta = self._own(value, VERSION)
         operations = self._operations(self._list(meta.get("operations"), "#meta.operations"))
         states = self._states(whole, len(operations) + 1)
         mutant = meta.get("mutant")

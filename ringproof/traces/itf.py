@@ -146,6 +146,19 @@ class ItfReader:
             place = f"{place[: _LONGEST_PLACE // 2]}...{place[-_LONGEST_PLACE // 2 :]}"
         return TraceError(f"{self._name}: {place}: {_one_line(what)}" if place else f"{self._name}: {what}")
 
+    def _own(self, value: object, newest: int) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        """The document and its ``#meta``, which must be this tool's, of version ``newest`` or before."""
+        whole = self._record(value, "", "a trace document")
+        meta = self._record(whole.get("#meta"), "#meta", "an object")
+        if "ringproof" not in meta:
+            raise self._fail("#meta", "no entry ringproof: not a trace of this tool")
+        version = self._integer(meta["ringproof"], "#meta.ringproof", 1, 1 << 31)
+        if version > newest:
+            raise self._fail("#meta.ringproof", f"version {version} is newer than this tool reads ({newest})")
+        if meta.get("format") != "ITF":
+            raise self._fail("#meta.format", "not ITF")
+        return whole, meta
+
     def _states(self, whole: Mapping[str, object], count: int) -> tuple[TraceState, ...]:
         names = [
             self._text(name, f"vars[{at}]") for at, name in enumerate(self._list(whole.get("vars"), "vars"))

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from ..impl.device.device import Violation
-from ..impl.harness.frames import CONTROL_BYTES, FRAME_ADDRESS, Frame, PlacedFrame, PlacedPacket
+from ..impl.harness.frames import CONTROL_BYTES, FRAME_ADDRESS, Frame
 from ..impl.harness.net_operations import (
-    Access,
+    F_CTRL_VQ,
+    F_MQ,
     Capture,
-    Event,
     NetCode,
     NetConfig,
     NetResult,
@@ -18,7 +18,7 @@ from ..impl.harness.net_operations import (
     Statistics,
 )
 from ..impl.harness.net_runner import NetRunner
-from ..journey.lockstep import result_difference
+from ..journey.lockstep import forget, frames_bytes, result_difference
 from .clauses import CLAUSES, Docket
 from .net_configurations import described
 from .net_failure import NetFailure, NetFailureKind
@@ -32,50 +32,6 @@ BATCH = 64
 _FREEING = frozenset({int(NetCode.XMIT), int(NetCode.INTERRUPT)})
 _ALONE = frozenset({int(NetCode.PROBE), int(NetCode.REMOVE)})
 _PARTS = ("the descriptor table", "the available ring", "the used ring")
-
-
-class _Device(Protocol):
-    segments: list[list[tuple[int, int, int]]]
-
-
-class Side(Protocol):
-    """What runs a driver: :class:`NetRunner`, :class:`NetWorker`."""
-
-    placed: list[PlacedFrame]
-
-    def run(self, ops: Sequence[Op]) -> list[NetResult]:
-        """Run operations."""
-
-    def statistics(self, pair: int) -> Statistics:
-        """Return what the driver counts."""
-
-    def frames(self, frames: Sequence[Frame]) -> None:
-        """Lay out other frames."""
-
-    def ring_bytes(self, queue: int) -> tuple[memoryview, memoryview, memoryview]:
-        """Return the three parts of a ring."""
-
-    def window(self) -> memoryview:
-        """Return the frames' memory."""
-
-    def arena_bytes(self) -> memoryview:
-        """Return the driver's memory."""
-
-    @property
-    def captures(self) -> list[Capture]:
-        """The chains read."""
-
-    @property
-    def accesses(self) -> list[Access]:
-        """The register log."""
-
-    @property
-    def events(self) -> list[Event]:
-        """What the stack was told."""
-
-    @property
-    def device(self) -> _Device:
-        """The device."""
 
 
 class NetPair:
@@ -282,7 +238,9 @@ class NetPair:
         self._gather()
         if finding is not None and (failure is None or finding.step <= failure.step):
             return finding
-        self._forget_logs()
+        for side in (self._worker, self._runner):
+            if side is not None:
+                forget(side)
         return failure
 
     def _watch(self, ops: Sequence[Op], results: Sequence[NetResult], before: int) -> None:
@@ -297,14 +255,6 @@ class NetPair:
             pairs = list(zip(captures[at : at + taken], segments[at : at + taken], strict=True))
             at += taken
             observer.see(op, result, pairs)
-
-    def _forget_logs(self) -> None:
-        for side in (self._worker, self._runner):
-            if side is not None:
-                side.captures.clear()
-                side.device.segments.clear()
-                side.accesses.clear()
-                side.events.clear()
 
     # -- comparing ------------------------------------------------------------------------------------
 
@@ -359,7 +309,7 @@ class NetPair:
         if runner is None or not self._following or self._over:
             return None
         step = len(self._played) - 1
-        used = _end(runner.placed[-1].packet) - FRAME_ADDRESS if runner.placed else 0
+        used = frames_bytes(runner.placed)
         for what, one, other in (
             ("the frames' memory", self.worker.window()[:used], runner.window()[:used]),
             ("the driver's memory", self.worker.arena_bytes(), runner.arena_bytes()),
@@ -373,7 +323,7 @@ class NetPair:
 
     @property
     def _transmit_queues(self) -> int:
-        several = self.observer.features & (1 << 22) and self.observer.features & (1 << 17)
+        several = self.observer.features & F_MQ and self.observer.features & F_CTRL_VQ
         return self._config.pairs if several else 1
 
     def _failure(self, kind: NetFailureKind, check: str, clause: str, detail: str, step: int) -> NetFailure:
@@ -447,13 +397,6 @@ class NetPair:
         for each in self._worker.checks() if self._worker is not None else ():
             name = NET_CHECKS[NetFindingCode(each.code)].name
             self.made[name] = self.made.get(name, 0) + each.checked
-
-
-def _end(packet: PlacedPacket) -> int:
-    """Return the address behind all data of a packet."""
-    ends = [packet.head + packet.head_length]
-    ends += [each.page + each.offset + each.length for each in packet.fragments]
-    return max(*ends, *(_end(following) for following in packet.packets), 0)
 
 
 def _chains_differ(wanted: Capture, seen: Capture) -> str:
