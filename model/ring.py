@@ -47,6 +47,7 @@ def store(old: Callable[[Number], Any], key: Number, value: Any) -> Callable[[Nu
 class Ring:
     """The transitions of a virtqueue of the given size (all sizes at once, or one)."""
 
+    takes_size = True
     steps = ("add", "refuse", "read", "complete", "get", "kick")
 
     def __init__(self, size: Size) -> None:

@@ -121,10 +121,10 @@ _stages: dict[tuple[int | None, type], Stage] = {}
 
 
 def _stage(model: type, queue_size: int | None = None) -> Stage:
-    """Return the stage for a model, each built once in a process; a ring's is at one size, or else at all."""
+    """Return the stage for a model, each built once in a process; of what takes a size, at one or at all."""
     key = (queue_size, model)
     if key not in _stages:
-        if not issubclass(model, Ring):
+        if not getattr(model, "takes_size", False):
             _stages[key] = Stage(model())
         else:
             _stages[key] = every_size(model) if queue_size is None else one_size(queue_size, model)

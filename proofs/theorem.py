@@ -107,14 +107,14 @@ class Theorem:
         return tuple(dict.fromkeys(obligation.group for obligation in self.obligations))
 
 
-def every_size(ring: type[Ring] = Ring) -> Stage:
-    """Return the stage on which a proof holds for every queue size."""
-    return Stage(ring(EverySize()))
+def every_size(model: Callable[[Any], Any] = Ring) -> Stage:
+    """Return the stage on which a proof of a model that takes a size holds for every queue size."""
+    return Stage(model(EverySize()))
 
 
-def one_size(queue_size: int, ring: type[Ring] = Ring) -> Stage:
+def one_size(queue_size: int, model: Callable[[Any], Any] = Ring) -> Stage:
     """Return the stage on which a failed proof shows a concrete ring."""
-    return Stage(ring(OneSize(queue_size)))
+    return Stage(model(OneSize(queue_size)))
 
 
 def keeps(*names: str) -> Iterator[Obligation]:
