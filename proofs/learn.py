@@ -3,15 +3,25 @@
 Run ``python -m ringproof.proofs.learn`` after a change to the model or the theorems. Hints only save
 time: a proof from some of the hypotheses is a proof, and without its hint an obligation is tried
 from all of them.
+
+With names of theorems only theirs are learned and all others kept; with ``--stale`` those hints are kept,
+too, that still suffice. What was learned before an interrupt (Ctrl-C) is written.
 """
 
+import argparse
+import contextlib
 import json
-from dataclasses import replace
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .discharge import BUDGET
+from . import pool
+from .discharge import BUDGET, HINTED
+from .hints import HINTS
 from .solver import core, refute, require_pinned
-from .theorem import Obligation, Query, every_size
+from .theorem import Obligation, Query, Stage, Theorem, every_size
 from .theorems import THEOREMS
 
 _HEADER = '''"""The hypotheses that suffice for each obligation; written by ``learn``, not by hand."""
@@ -24,16 +34,79 @@ HINTS: dict[str, frozenset[str]] = {
     for label, names in (
 '''
 
+_DEADLINE = 3600.0
+"""Seconds for one group of one theorem, after which its worker counts as stuck."""
 
-def _shrunk(query: Query, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Drop hypotheses one by one while the proof goes through at no greater cost."""
-    cost = _cost(query, names, BUDGET) or BUDGET
-    for name in names:
-        fewer = tuple(other for other in names if other != name)
-        reduced = _cost(query, fewer, cost)
-        if reduced is not None:
-            names, cost = fewer, reduced
-    return names
+
+@dataclass(frozen=True)
+class Group:
+    """What one process learns at a time; ``stale`` leaves alone the hints that still suffice."""
+
+    theorem: str
+    group: str
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The hypotheses that suffice, by label, and the labels of what could not be proved from all of them."""
+
+    hints: dict[str, tuple[str, ...]]
+    unproved: tuple[str, ...]
+
+
+def learn_group(group: Group) -> Learned:
+    """Learn the hints of one group of a theorem's obligations."""
+    theorem = THEOREMS[group.theorem]
+    stage = every_size(theorem.subject)
+    hints, unproved = {}, []
+    for obligation in _hinted(theorem):
+        if obligation.group != group.group:
+            continue
+        names = _names(obligation, stage, HINTS.get(obligation.label) if group.stale else None)
+        if names is None:
+            unproved.append(obligation.label)
+        else:
+            hints[obligation.label] = names
+    return Learned(hints, tuple(unproved))
+
+
+def _hinted(theorem: Theorem) -> list[Obligation]:
+    """Return the obligations that may have a hint: those proved for every size at once."""
+    if not getattr(theorem.subject, "takes_size", False):
+        return []
+    return [entry for entry in theorem.obligations if entry.every_size]
+
+
+def _names(obligation: Obligation, stage: Stage, known: frozenset[str] | None) -> tuple[str, ...] | None:
+    """Return hypotheses that suffice, in the order of the query; none if not even all of them do."""
+    query = obligation.build(stage)
+    if known is not None and known <= query.hypotheses.keys():
+        present = tuple(name for name in query.hypotheses if name in known)
+        if _cost(query, present, HINTED // 2) is not None:
+            return present
+    names = core(query, BUDGET // 4)
+    if names is None or (cost := _cost(query, names, BUDGET)) is None:
+        names = tuple(query.hypotheses)
+        cost = _cost(query, names, BUDGET)
+    return None if cost is None else _shrunk(query, names, cost)
+
+
+def _shrunk(query: Query, names: tuple[str, ...], cost: int) -> tuple[str, ...]:
+    """Drop hypotheses, many at once and then one by one, while the proof goes through at no greater cost."""
+    size = max(len(names) // 2, 1)
+    while True:
+        start = 0
+        while start < len(names):
+            fewer = names[:start] + names[start + size :]
+            reduced = _cost(query, fewer, cost)
+            if reduced is None:
+                start += size
+            else:
+                names, cost = fewer, reduced
+        if size == 1:
+            return names
+        size //= 2
 
 
 def _cost(query: Query, names: tuple[str, ...], limit: int) -> int | None:
@@ -42,22 +115,65 @@ def _cost(query: Query, names: tuple[str, ...], limit: int) -> int | None:
     return answer.rlimit if answer.result == "unsat" else None
 
 
-def learn() -> str:
-    """Return the text of ``hints.py`` for the theorems as they are."""
+def text(hints: Mapping[str, Iterable[str]]) -> str:
+    """Return the text of ``hints.py``: the hints of the theorems as they are, in their order."""
+    labels = [entry.label for theorem in THEOREMS.values() for entry in _hinted(theorem)]
+    lines = [
+        f"        ({json.dumps(label)}, {json.dumps(' '.join(sorted(hints[label])))}),\n"
+        for label in labels
+        if label in hints
+    ]
+    return f"{_HEADER}{''.join(lines)}    )\n}}\n"
+
+
+def learn(names: Sequence[str] = (), *, stale: bool = False, jobs: int = 0) -> tuple[str, tuple[str, ...]]:
+    """Return the text of ``hints.py`` and a line on each obligation or group that could not be learned.
+
+    Only the named theorems are learned anew, or all if none is named.
+    """
     require_pinned()
-    stage = every_size()
-    lines = []
-    obligations: list[Obligation] = [entry for theorem in THEOREMS.values() for entry in theorem.obligations]
-    for obligation in obligations:
-        query = obligation.build(stage)
-        if not obligation.every_size:
-            continue
-        names = core(query, BUDGET // 4) or tuple(query.hypotheses)
-        lines.append(
-            f"        ({json.dumps(obligation.label)}, {json.dumps(' '.join(_shrunk(query, names)))}),"
-        )
-    return _HEADER + "\n".join(lines) + "\n    )\n}\n"
+    theorems = [THEOREMS[name] for name in names] or list(THEOREMS.values())
+    groups = [
+        Group(theorem.name, group, stale)
+        for theorem in theorems
+        for group in dict.fromkeys(entry.group for entry in _hinted(theorem))
+    ]
+    hints: dict[str, Iterable[str]] = dict(HINTS)
+    failures: list[str] = []
+    with contextlib.suppress(KeyboardInterrupt):
+        outcomes = pool.run(learn_group, groups, jobs or os.cpu_count() or 1, _DEADLINE)
+        for number, (group, outcome) in enumerate(outcomes, 1):
+            if isinstance(outcome, pool.Failure):
+                failures.append(f"{group.theorem}, {group.group}: {outcome.reason}")
+            else:
+                hints |= outcome.hints
+                failures += [f"{label}: not proved" for label in outcome.unproved]
+            print(f"{number}/{len(groups)} {group.theorem}: {group.group}", file=sys.stderr)  # noqa: T201
+    return text(hints), tuple(failures)
+
+
+def main() -> int:
+    """Learn what the command line asks for, and write it; 1 if something could not be learned."""
+    parser = argparse.ArgumentParser(prog="python -m ringproof.proofs.learn", description=__doc__)
+    parser.add_argument("theorems", nargs="*", metavar="THEOREM", help="learn only these")
+    parser.add_argument("--stale", action="store_true", help="keep the hints that still suffice")
+    parser.add_argument("-j", "--jobs", type=int, default=0, help="processes; one per core if not given")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.theorems if name not in THEOREMS]
+    if unknown:
+        parser.error(f"no theorem is named {', '.join(unknown)}")
+    written, failures = learn(arguments.theorems, stale=arguments.stale, jobs=arguments.jobs)
+    place = Path(__file__).with_name("hints.py")
+    fresh = place.with_suffix(".new")
+    fresh.write_text(written)
+    fresh.replace(place)
+    for failure in failures:
+        print(f"not learned: {failure}", file=sys.stderr)  # noqa: T201
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("hints.py").write_text(learn())
+    # Under the name that the workers know: what is pickled must not be of ``__main__``.
+    from .learn import main as run
+
+    sys.exit(run())
