@@ -1,6 +1,6 @@
 """One question to Z3, answered the same way every time.
 
-Each question goes to a context of its own with fixed seeds and a budget of Z3's resource counter, so
+Each question goes to a context of its own with a fixed seed and a budget of Z3's resource counter, so
 answer and count depend on neither the machine, nor Python's hash seed, nor the questions before it. (Z3 is
 not wholly free of its process: where other formulas were built first, as by a search, counts may differ.)
 """
@@ -47,25 +47,36 @@ class Answer:
     model: z3.ModelRef | None = None
 
 
-def refute(query: Query, rlimit: int) -> Answer:
-    """Ask for a counterexample to the query: ``unsat`` means it is proved.
+def options(rlimit: int, seed: int = 0) -> dict[str, int]:
+    """Return every option that is set for a question: all else is as Z3 has it.
 
-    ``rlimit`` bounds Z3's resource counter (about four million a second).
+    ``random_seed``, set on a solver, is what its search (``smt.random_seed``) and its propositional search
+    (``sat.random_seed``) draw from. Z3's other seeds (nlsat, sls, spacer, the randomizer of tactics) belong
+    to engines that none of these questions reaches. ``rlimit`` bounds Z3's resource counter (about four
+    million a second); 0 is no bound.
+
+    Raises ValueError if one of them is not from 0 to 2^32 - 1: Z3 would take it for another number.
     """
-    return _ask((*query.hypotheses.values(), z3.Not(query.goal)), rlimit)
+    for name, number in (("random_seed", seed), ("rlimit", rlimit)):
+        if not 0 <= number < 1 << 32:
+            raise ValueError(f"{name} is {number}, but has to be from 0 to {(1 << 32) - 1}")
+    return {"random_seed": seed, "rlimit": rlimit}
 
 
-def satisfy(query: Query, rlimit: int) -> Answer:
-    """Ask whether the query's hypotheses can hold together."""
-    return _ask(tuple(query.hypotheses.values()), rlimit)
+def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
+    """Ask for a counterexample to the query: ``unsat`` means it is proved; limits as in ``options``."""
+    return _ask((*query.hypotheses.values(), z3.Not(query.goal)), options(rlimit, seed))
 
 
-def core(query: Query, rlimit: int) -> tuple[str, ...] | None:
+def satisfy(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
+    """Ask whether the query's hypotheses can hold together; limits as in ``options``."""
+    return _ask(tuple(query.hypotheses.values()), options(rlimit, seed))
+
+
+def core(query: Query, rlimit: int, *, seed: int = 0) -> tuple[str, ...] | None:
     """Return the names of hypotheses from which the goal already follows, or none if it isn't proved."""
     context = z3.Context()
-    solver = z3.Solver(ctx=context)
-    solver.set("random_seed", 0)
-    solver.set("rlimit", rlimit)
+    solver = _solver(context, options(rlimit, seed))
     solver.add(z3.Not(query.goal).translate(context))
     for name, hypothesis in query.hypotheses.items():
         solver.assert_and_track(hypothesis.translate(context), z3.Bool(name, context))
@@ -75,12 +86,17 @@ def core(query: Query, rlimit: int) -> tuple[str, ...] | None:
     return tuple(name for name in query.hypotheses if name in needed)
 
 
-def _ask(formulas: tuple[z3.BoolRef, ...], rlimit: int) -> Answer:
+def _solver(context: z3.Context, chosen: dict[str, int]) -> z3.Solver:
+    solver = z3.Solver(ctx=context)
+    for name, value in chosen.items():
+        solver.set(name, value)
+    return solver
+
+
+def _ask(formulas: tuple[z3.BoolRef, ...], chosen: dict[str, int]) -> Answer:
     started = time.perf_counter()
     context = z3.Context()
-    solver = z3.Solver(ctx=context)
-    solver.set("random_seed", 0)
-    solver.set("rlimit", rlimit)
+    solver = _solver(context, chosen)
     for formula in formulas:
         solver.add(formula.translate(context))
     result = solver.check()
