@@ -2,17 +2,18 @@
 
 Where the models have states to search (the transmit queue, probe and remove), the run is the shortest that
 breaks the model, played on the reference. Packet and header have none: there the smallest frames and feature
-sets are tried in order until one shows it. Either way a trace is made only if the accused reference goes
+sets are tried in order until one shows it. Findings about the rings are searched among the runs of the
+reference itself (``shortest``). Either way a trace is made only if the accused reference goes
 wrong in it, and the sound one, doing the same, does not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from types import ModuleType
 from typing import Any
 
-from ..impl.harness.frames import Fragment, Frame, Gso, Packet, pieces
+from ..impl.harness.frames import Fragment, Frame, Packet, pieces
 from ..impl.harness.net_operations import F_EVENT_IDX, FEATURE_NAMES, NetCode, NetConfig, NetResult, Op
 from ..impl.harness.net_runner import NetRunner, Violation
 from ..impl.harness.operations import OpFlag
@@ -22,12 +23,12 @@ from ..proofs.mutants.frame_catalog import FRAME_CATALOG
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS
 from ..proofs.search import transmit, transport
 from ..proofs.theorems import THEOREMS
-from ..validation.observer import Observer
 from .described import described
 from .document import NetTrace
 from .recording import record
+from .run import HEAD, LINUX, MENDED, Run, observe, plain_frame
+from .shortest import RING_FINDINGS, shortest
 
-LINUX, MENDED = "linux-3.11", "virtio-1.x"
 _TRANSMIT = {
     "frame-fits-linux-3.11": "early-interrupt",
     "small-queue-fits-linux-3.11": "small-queue",
@@ -39,22 +40,11 @@ _CHECKS = {
     "small-queue-wakes-linux-3.11": "queue-wakes",
 }
 """What an observer calls a finding that no clause of VIRTIO speaks of."""
-_HEAD = bytes(range(1, 61))
 _RELATIVE = int(OpFlag.RELATIVE)
 
 
 class NoNetTrace(Exception):  # noqa: N818 - a verdict, not an error of this program
     """Nothing tried shows it; one line says what was tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A device, frames and operations, and where they come from, in words."""
-
-    config: NetConfig
-    frames: tuple[Frame, ...]
-    operations: tuple[Op, ...]
-    origin: str
 
 
 def is_made_here(name: str) -> bool:
@@ -71,6 +61,8 @@ def make_net_trace(name: str) -> NetTrace:
     """
     if not is_made_here(name):
         raise KeyError(name)
+    if name in RING_FINDINGS:
+        return _of_the_rings(name)
     tried = 0
     for run in _runs(name):
         tried += 1
@@ -80,66 +72,55 @@ def make_net_trace(name: str) -> NetTrace:
     raise NoNetTrace(f"none of {tried} runs shows {name}")
 
 
-# -- whether a run shows it ---------------------------------------------------------------------------------
+def _of_the_rings(name: str) -> NetTrace:
+    """The trace of a finding about the rings. Raises NoNetTrace."""
+    shown = shortest(name)
+    if isinstance(shown, int):
+        raise NoNetTrace(f"none of {shown} runs shows {name}")
+    return _document(name, shown.run, shown.said)
 
 
-def _shown(name: str, run: Run) -> NetTrace | None:
-    """The document of a run if it shows it: the accused goes wrong, the sound one does not."""
-    finding = name in THEOREMS
-    reference = None if finding else load_reference_mutant(name)
-    sound = _observed(replace(run.config, profile=MENDED) if finding else run.config, run, None)
-    wrong = {
-        check: fault for check, fault in _observed(run.config, run, reference).items() if check not in sound
-    }
-    if finding:
-        said, step = wrong.get(_CHECKS.get(name, THEOREMS[name].clause), ("", -1))
-        if name == "small-queue-fits-linux-3.11":
-            said, step = _dropped(run)
-    else:
-        said, step = min(wrong.values(), key=lambda fault: fault[1], default=("", -1))
-        said, step = (said, step) if said else _apart(run, reference)
-    if not said:
-        return None
-    theorem = name if finding else sorted(MUTANTS[name].kills)[0]
-    title = THEOREMS[name].title if finding else DESCRIBED[name].title
+def _document(name: str, run: Run, said: str, reference: ModuleType | None = None) -> NetTrace:
+    """A run that shows a finding or a mutant, written down."""
+    mutant = None if name in THEOREMS else name
+    title = THEOREMS[name].title if mutant is None else DESCRIBED[name].title
     return record(
         run.config,
         run.frames,
-        run.operations[: step + 1],
+        run.operations,
         description=f"{name}: {title}",
-        mutant=None if finding else name,
+        mutant=mutant,
         reference=reference,
-        property=theorem,
+        property=name if mutant is None else sorted(MUTANTS[name].kills)[0],
         violated=said,
         extra={"origin": run.origin},
     )
 
 
-def _observed(config: NetConfig, run: Run, reference: ModuleType | None) -> dict[str, tuple[str, int]]:
-    """What an observer finds wrong: check or clause to a sentence and the number of the operation."""
-    runner = NetRunner(config, run.frames, reference=reference)
-    watch = Observer(config, run.frames)
-    found: dict[str, tuple[str, int]] = {}
-    for step, op in enumerate(run.operations):
-        if not watch.playable(op):
-            continue
-        before = len(runner.captures)
-        try:
-            result = runner.step(op)
-        except Violation as violation:
-            found.setdefault(violation.property, (violation.detail, step))
-            break
-        watch.see(
-            op, result, list(zip(runner.captures[before:], runner.device.segments[before:], strict=True))
-        )
-        if runner.info is not None:
-            for pair in range(len(runner.info.send_queues)):
-                watch.count(pair, runner.statistics(pair))
-        for clause, breach in watch.docket.breaches.items():
-            found.setdefault(clause, (breach[1], step))
-        for fault in watch.faults:
-            found.setdefault(fault.check, (fault.detail, step))
-    return found
+# -- whether a run shows it ---------------------------------------------------------------------------------
+
+
+def _shown(name: str, run: Run) -> NetTrace | None:
+    """The document of a run if it shows it: the accused goes wrong, the sound one does not."""
+    reference = None if name in THEOREMS else load_reference_mutant(name)
+    said, step = _fault(name, run, reference)
+    if not said:
+        return None
+    return _document(name, replace(run, operations=run.operations[: step + 1]), said, reference)
+
+
+def _fault(name: str, run: Run, reference: ModuleType | None) -> tuple[str, int]:
+    """What the accused does wrong in a run that the sound driver does not, and in which operation."""
+    finding = name in THEOREMS
+    sound = observe(replace(run.config, profile=MENDED) if finding else run.config, run).wrong
+    accused = observe(run.config, run, reference).wrong
+    wrong = {check: fault for check, fault in accused.items() if check not in sound}
+    if name == "small-queue-fits-linux-3.11":
+        return _dropped(run)
+    if finding:
+        return wrong.get(_CHECKS.get(name, THEOREMS[name].clause), ("", -1))
+    said, step = min(wrong.values(), key=lambda fault: fault[1], default=("", -1))
+    return (said, step) if said else _apart(run, reference)
 
 
 def _dropped(run: Run) -> tuple[str, int]:
@@ -237,12 +218,12 @@ def _played(found: transmit.Run | transmit.Clean) -> Run:
             if quick:  # the device has to be notified to act
                 ops.append(Op(NetCode.NET_SET_AVAIL_EVENT, _RELATIVE, 1))
             ops.append(Op(NetCode.XMIT, a=len(frames), b=quick))
-            frames.append(_frame(arguments["segments"], unfit=bool(arguments.get("unfit"))))
+            frames.append(plain_frame(arguments["segments"], unfit=bool(arguments.get("unfit"))))
         else:
             ops.append(_device(action, arguments))
     # A queue that never wakes shows by a frame that is held back.
     ops.append(Op(NetCode.XMIT, a=len(frames)))
-    frames.append(_frame(2))
+    frames.append(plain_frame(2))
     return Run(config, tuple(frames), tuple(ops), "the shortest run of the transmit queue's model")
 
 
@@ -258,12 +239,6 @@ def _device(action: str, arguments: Mapping[str, int]) -> Op:
             return Op(NetCode.INTERRUPT)
         case _:
             return Op(NetCode.REMOVE)
-
-
-def _frame(segments: int, *, unfit: bool = False) -> Frame:
-    """A frame of so many segments, its header's included."""
-    fragments = tuple(Fragment(0, bytes([number])) for number in range(segments - 2))
-    return Frame(Packet(_HEAD, fragments), gso=Gso.UNKNOWN if unfit else Gso.NONE)
 
 
 def _set_up(found: transport.Run | transport.Clean) -> Run:
@@ -294,7 +269,7 @@ def _offered(name: str) -> Run:
 def _strayed(name: str) -> Run:
     recorded, used = transport.smallest_stray(MUTANTS[name].model) or (0, 1)
     config = NetConfig(queue_size=4, pairs=used)
-    frame = replace(_frame(2), recorded_queue=recorded)
+    frame = replace(plain_frame(2), recorded_queue=recorded)
     ops = (Op(NetCode.PROBE), Op(NetCode.XMIT, a=0))
     return Run(config, (frame,), ops, "the smallest recorded queue that leads astray")
 
@@ -311,11 +286,11 @@ def _smallest(profile: str) -> Iterator[Run]:
 
 def _frames(features: int) -> Iterator[Frame]:
     shapes: Sequence[Packet] = (
-        Packet(_HEAD),
-        Packet(_HEAD, (Fragment(0, b"fragment"),)),
-        Packet(_HEAD, (Fragment(0, b""), Fragment(0, b"fragment"))),
-        Packet(_HEAD, (Fragment(16, b"fragment"),)),
-        Packet(_HEAD, (), (Packet(b"listed"),)),
+        Packet(HEAD),
+        Packet(HEAD, (Fragment(0, b"fragment"),)),
+        Packet(HEAD, (Fragment(0, b""), Fragment(0, b"fragment"))),
+        Packet(HEAD, (Fragment(16, b"fragment"),)),
+        Packet(HEAD, (), (Packet(b"listed"),)),
     )
     yield from (Frame(shape) for shape in shapes)
     if features & FEATURE_NAMES["CSUM"]:

@@ -357,6 +357,8 @@ def _words(state: TraceState) -> str:
             return words + (f", from number {pick} on by {stride}" if pick or stride else "")
         case "net_set_avail_event" if args.get("relative") and not args.get("value"):
             return f"ask to be told of the next chain of {queue}"
+        case "net_set_flags" if args.get("value") in (0, 1):
+            return f"ask {'not ' if args['value'] else ''}to be notified of {queue}"
         case "xmit" if args.get("completed_at_kick"):
             return (
                 f"xmit frame {args['frame']}; at its kick the device reads all and completes {_count(args)}"
