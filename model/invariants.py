@@ -11,6 +11,7 @@ import z3
 from .ring import Ring
 from .size import WORD, u16
 from .state import Flag, State
+from .term import both, either, implies, no
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Invariant:
     holds: Callable[[Ring, State], Flag]
 
 
-def _in_range(ring: Ring, d: z3.ArithRef) -> Flag:
-    return z3.And(d >= 0, d < ring.queue_size)
+def in_range(ring: Ring, d: z3.ArithRef) -> Flag:
+    """Return whether d is a descriptor."""
+    return both(d >= 0, d < ring.queue_size)
 
 
 def _in_flight(s: State) -> z3.ArithRef:
@@ -31,23 +33,23 @@ def _in_flight(s: State) -> z3.ArithRef:
 
 
 def _free_in_range(ring: Ring, s: State) -> Flag:
-    return z3.And(s.free >= 0, s.free <= ring.queue_size)
+    return both(s.free >= 0, s.free <= ring.queue_size)
 
 
 def _has_position(ring: Ring, s: State) -> Flag:
-    return ring.size.every(lambda d: z3.And(_in_range(ring, s.gpos(d)), s.gat(s.gpos(d)) == d))
+    return ring.size.every(lambda d: both(in_range(ring, s.gpos(d)), s.gat(s.gpos(d)) == d))
 
 
 def _has_descriptor(ring: Ring, s: State) -> Flag:
-    return ring.size.every(lambda p: z3.And(_in_range(ring, s.gat(p)), s.gpos(s.gat(p)) == p))
+    return ring.size.every(lambda p: both(in_range(ring, s.gat(p)), s.gpos(s.gat(p)) == p))
 
 
 def _taken_is_owned(ring: Ring, s: State) -> Flag:
     def claim(d: z3.ArithRef) -> Flag:
         h = s.owner(d)
-        inside = z3.And(s.gpos(d) <= s.gpos(h), s.gpos(h) - s.gpos(d) < s.length(h))
-        return z3.Implies(
-            s.gpos(d) >= s.free, z3.And(_in_range(ring, h), s.outstanding(h), s.owner(h) == h, inside)
+        inside = both(s.gpos(d) <= s.gpos(h), s.gpos(h) - s.gpos(d) < s.length(h))
+        return implies(
+            s.gpos(d) >= s.free, both(in_range(ring, h), s.outstanding(h), s.owner(h) == h, inside)
         )
 
     return ring.size.every(claim)
@@ -55,29 +57,29 @@ def _taken_is_owned(ring: Ring, s: State) -> Flag:
 
 def _chain_is_taken(ring: Ring, s: State) -> Flag:
     def claim(h: z3.ArithRef) -> Flag:
-        return z3.And(s.owner(h) == h, s.length(h) >= 1, s.free + s.length(h) <= s.gpos(h) + 1)
+        return both(s.owner(h) == h, s.length(h) >= 1, s.free + s.length(h) <= s.gpos(h) + 1)
 
-    return ring.size.every(lambda h: z3.Implies(s.outstanding(h), claim(h)))
+    return ring.size.every(lambda h: implies(s.outstanding(h), claim(h)))
 
 
 def _one_owner(ring: Ring, s: State) -> Flag:
     def claim(h: z3.ArithRef, d: z3.ArithRef) -> Flag:
-        inside = z3.And(s.gpos(h) - s.length(h) < s.gpos(d), s.gpos(d) <= s.gpos(h))
-        return z3.Implies(z3.And(s.outstanding(h), inside), s.owner(d) == h)
+        inside = both(s.gpos(h) - s.length(h) < s.gpos(d), s.gpos(d) <= s.gpos(h))
+        return implies(both(s.outstanding(h), inside), s.owner(d) == h)
 
     return ring.size.every_pair(claim)
 
 
 def _free_head(ring: Ring, s: State) -> Flag:
-    return z3.And(_in_range(ring, s.free_head), z3.Implies(s.free > 0, s.free_head == s.gat(s.free - 1)))
+    return both(in_range(ring, s.free_head), implies(s.free > 0, s.free_head == s.gat(s.free - 1)))
 
 
 def _next_in_range(ring: Ring, s: State) -> Flag:
-    return ring.size.every(lambda d: _in_range(ring, s.next(d)))
+    return ring.size.every(lambda d: in_range(ring, s.next(d)))
 
 
 def _free_links(ring: Ring, s: State) -> Flag:
-    return ring.size.every(lambda p: z3.Implies(z3.And(p > 0, p < s.free), s.next(s.gat(p)) == s.gat(p - 1)))
+    return ring.size.every(lambda p: implies(both(p > 0, p < s.free), s.next(s.gat(p)) == s.gat(p - 1)))
 
 
 def _num_free(_: Ring, s: State) -> Flag:
@@ -88,18 +90,18 @@ def _chain_links(ring: Ring, s: State) -> Flag:
     def claim(d: z3.ArithRef) -> Flag:
         h = s.owner(d)
         below = s.gpos(h) - s.gpos(d)
-        owned = z3.And(s.gpos(d) >= s.free, _in_range(ring, h), s.outstanding(h))
-        inside = z3.And(owned, below >= 0, below < s.length(h))
-        linked = z3.And(s.has_next(d), s.next(d) == s.gat(s.gpos(d) - 1))
-        return z3.Implies(inside, z3.If(below == s.length(h) - 1, z3.Not(s.has_next(d)), linked))
+        owned = both(s.gpos(d) >= s.free, in_range(ring, h), s.outstanding(h))
+        inside = both(owned, below >= 0, below < s.length(h))
+        linked = both(s.has_next(d), s.next(d) == s.gat(s.gpos(d) - 1))
+        return implies(inside, either(below == s.length(h) - 1, no(s.has_next(d)), linked))
 
     return ring.size.every(claim)
 
 
 def _room_above(ring: Ring, s: State) -> Flag:
     return ring.size.every(
-        lambda h: z3.Implies(
-            s.outstanding(h), z3.And(s.rank(h) >= 0, s.rank(h) <= ring.queue_size - 1 - s.gpos(h))
+        lambda h: implies(
+            s.outstanding(h), both(s.rank(h) >= 0, s.rank(h) <= ring.queue_size - 1 - s.gpos(h))
         )
     )
 
@@ -107,18 +109,16 @@ def _room_above(ring: Ring, s: State) -> Flag:
 def _room_below(ring: Ring, s: State) -> Flag:
     def claim(h: z3.ArithRef) -> Flag:
         chains = _in_flight(s) - 1 - s.rank(h)
-        return z3.And(chains >= 0, chains <= s.gpos(h) + 1 - s.length(h) - s.free)
+        return both(chains >= 0, chains <= s.gpos(h) + 1 - s.length(h) - s.free)
 
-    return ring.size.every(lambda h: z3.Implies(s.outstanding(h), claim(h)))
+    return ring.size.every(lambda h: implies(s.outstanding(h), claim(h)))
 
 
 def _room_between(ring: Ring, s: State) -> Flag:
     def claim(g: z3.ArithRef, h: z3.ArithRef) -> Flag:
-        below = z3.And(s.outstanding(g), s.outstanding(h), s.gpos(g) < s.gpos(h))
+        below = both(s.outstanding(g), s.outstanding(h), s.gpos(g) < s.gpos(h))
         apart = s.gpos(h) - s.length(h) - s.gpos(g)
-        return z3.Implies(
-            below, z3.And(s.rank(g) > s.rank(h), apart >= 0, s.rank(g) - s.rank(h) - 1 <= apart)
-        )
+        return implies(below, both(s.rank(g) > s.rank(h), apart >= 0, s.rank(g) - s.rank(h) - 1 <= apart))
 
     return ring.size.every_pair(claim)
 
@@ -136,46 +136,46 @@ def _used_entries(ring: Ring, s: State) -> Flag:
 
 
 def _time(_: Ring, s: State) -> Flag:
-    return z3.And(s.last_used >= 0, s.last_used <= s.used, s.used <= s.read, s.read <= s.published)
+    return both(s.last_used >= 0, s.last_used <= s.used, s.used <= s.read, s.read <= s.published)
 
 
 def _numbers_are_chains(ring: Ring, s: State) -> Flag:
     def claim(k: z3.ArithRef) -> Flag:
         h = s.order(k)
-        return z3.And(_in_range(ring, h), s.outstanding(h), s.place(h) == k)
+        return both(in_range(ring, h), s.outstanding(h), s.place(h) == k)
 
     return ring.size.between(s.last_used, s.published, claim)
 
 
 def _chains_are_numbers(ring: Ring, s: State) -> Flag:
     def claim(h: z3.ArithRef) -> Flag:
-        return z3.And(s.last_used <= s.place(h), s.place(h) < s.published, s.order(s.place(h)) == h)
+        return both(s.last_used <= s.place(h), s.place(h) < s.published, s.order(s.place(h)) == h)
 
-    return ring.size.every(lambda h: z3.Implies(s.outstanding(h), claim(h)))
+    return ring.size.every(lambda h: implies(s.outstanding(h), claim(h)))
 
 
 def _held(ring: Ring, s: State) -> Flag:
     return ring.size.every(
-        lambda h: s.held(h) == z3.And(s.outstanding(h), s.used <= s.place(h), s.place(h) < s.read)
+        lambda h: s.held(h) == both(s.outstanding(h), s.used <= s.place(h), s.place(h) < s.read)
     )
 
 
 def _indices(_: Ring, s: State) -> Flag:
-    return z3.And(
+    return both(
         s.avail_idx == u16(s.published), s.used_idx == u16(s.used), s.last_used_idx == u16(s.last_used)
     )
 
 
 def _tokens(ring: Ring, s: State) -> Flag:
     def claim(h: z3.ArithRef) -> Flag:
-        kept = z3.And(s.data(h) == s.given(h), s.given(h) != 0)
-        return z3.If(s.outstanding(h), kept, s.data(h) == 0)
+        kept = both(s.data(h) == s.given(h), s.given(h) != 0)
+        return either(s.outstanding(h), kept, s.data(h) == 0)
 
     return ring.size.every(claim)
 
 
 def _adds_since_kick(_: Ring, s: State) -> Flag:
-    return z3.And(s.num_added >= 0, s.num_added <= WORD - 2, s.last_kick + s.num_added == s.published)
+    return both(s.num_added >= 0, s.num_added <= WORD - 2, s.last_kick + s.num_added == s.published)
 
 
 INVARIANTS: dict[str, Invariant] = {

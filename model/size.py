@@ -44,6 +44,15 @@ class Size(Protocol):
     ) -> z3.BoolRef:
         """Return the claim for every sequence number from low to high - 1."""
 
+    def every_table(self, claim: Callable[[z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Return the claim for every indirect table there may be, allocated or not."""
+
+    def every_entry(self, claim: Callable[[z3.ArithRef, z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Return the claim for every table and every number from 0 up: an index of an entry."""
+
+    def admits_table(self, table: z3.ArithRef, entries: z3.ArithRef) -> z3.BoolRef:
+        """Return whether there may be such a table, of so many entries."""
+
 
 class EverySize:
     """All sixteen queue sizes in one symbol.
@@ -89,6 +98,21 @@ class EverySize:
         k = z3.Int("k")
         return z3.ForAll([k], z3.Implies(z3.And(low <= k, k < high), claim(k)))
 
+    def every_table(self, claim: Callable[[z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Quantify over all integers: no bound on the memory."""
+        t = z3.Int("t")
+        return z3.ForAll([t], claim(t))
+
+    def every_entry(self, claim: Callable[[z3.ArithRef, z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Quantify over tables and indices."""
+        t, i = z3.Int("t"), z3.Int("i")
+        return z3.ForAll([t, i], z3.Implies(i >= 0, claim(t, i)))
+
+    def admits_table(self, table: z3.ArithRef, entries: z3.ArithRef) -> z3.BoolRef:
+        """Admit all."""
+        del table, entries
+        return z3.BoolVal(True)
+
 
 class OneSize:
     """One queue size, all quantifiers spelt out.
@@ -99,6 +123,7 @@ class OneSize:
 
     def __init__(self, queue_size: int) -> None:
         self._numbers = [z3.IntVal(number) for number in range(queue_size)]
+        self._few = [z3.IntVal(number) for number in range(queue_size + 1)]
         self.queue_size = z3.IntVal(queue_size)
 
     def slot(self, number: z3.ArithRef) -> z3.ArithRef:
@@ -124,3 +149,56 @@ class OneSize:
         """Spell out the window."""
         numbers = [low + step for step in range(len(self._numbers) + 1)]
         return z3.And([z3.Implies(number < high, claim(number)) for number in numbers])
+
+    def every_table(self, claim: Callable[[z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Spell out the tables: one for each descriptor, and one that is being filled."""
+        return z3.And([claim(t) for t in self._few])
+
+    def every_entry(self, claim: Callable[[z3.ArithRef, z3.ArithRef], z3.BoolRef]) -> z3.BoolRef:
+        """Spell out the tables and their entries: up to one more than the queue has descriptors."""
+        return z3.And([claim(t, i) for t in self._few for i in self._few])
+
+    def admits_table(self, table: z3.ArithRef, entries: z3.ArithRef) -> z3.BoolRef:
+        """Admit what can be spelt out."""
+        return z3.And(table >= 0, table <= self.queue_size, entries <= self.queue_size + 1)
+
+
+class Plain:
+    """One queue size, and plain numbers: what is asked is computed."""
+
+    def __init__(self, queue_size: int) -> None:
+        self.queue_size = queue_size
+        self._few = range(queue_size + 1)
+
+    def slot(self, number: int) -> int:
+        """Return the remainder."""
+        return number % self.queue_size
+
+    def facts(self, numbers: tuple[int, ...]) -> dict[str, bool]:
+        """Nothing has to be assumed of a remainder."""
+        del numbers
+        return {}
+
+    def every(self, claim: Callable[[int], bool]) -> bool:
+        """Try all descriptors."""
+        return all(claim(d) for d in range(self.queue_size))
+
+    def every_pair(self, claim: Callable[[int, int], bool]) -> bool:
+        """Try all pairs."""
+        return all(claim(g, h) for g in range(self.queue_size) for h in range(self.queue_size))
+
+    def between(self, low: int, high: int, claim: Callable[[int], bool]) -> bool:
+        """Try the window."""
+        return all(claim(k) for k in range(low, high))
+
+    def every_table(self, claim: Callable[[int], bool]) -> bool:
+        """Try as many tables as can be in use."""
+        return all(claim(t) for t in self._few)
+
+    def every_entry(self, claim: Callable[[int, int], bool]) -> bool:
+        """Try their entries, one more than the queue has descriptors."""
+        return all(claim(t, i) for t in self._few for i in self._few)
+
+    def admits_table(self, table: int, entries: int) -> bool:
+        """Admit what is tried."""
+        return table in self._few and entries <= self.queue_size + 1

@@ -77,3 +77,15 @@ def one_of(number: Number, *values: int) -> Flag:
 def three_quarters(number: Number) -> Number:
     """Return three quarters of a number from 0 up, cut to a whole one."""
     return number * 3 // 4 if isinstance(number, int) else number * 3 / 4
+
+
+def store(old: Callable[[Number], Any], key: Number, value: Any) -> Callable[[Number], Any]:
+    """Return a map, or marks, that hold ``value`` at ``key`` and are otherwise the old ones."""
+    return lambda index: either(index == key, value, old(index))
+
+
+def enter(
+    old: Callable[[Number, Number], Any], table: Number, index: Number, value: Any
+) -> Callable[..., Any]:
+    """Return entries that hold ``value`` at the table's ``index`` and are otherwise the old ones."""
+    return lambda t, i: either(both(t == table, i == index), value, old(t, i))
