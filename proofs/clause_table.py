@@ -155,7 +155,7 @@ _ROWS = (
         "2.7.5.3.1b",
         "MUST NOT",
         "INDIRECT is not set within an indirect table.",
-        ("table-filled-as-asked",),
+        ("indirect-as-negotiated",),
     ),
     ClauseRow(
         "2.7.5.3.1c",
@@ -245,7 +245,7 @@ _ROWS = (
         "2.7.10.1b",
         "MUST",
         "Without EVENT_IDX, the word of avail_event has no influence.",
-        ("kick-follows-feature",),
+        ("kick-follows-feature", "kick-only-when-asked"),
     ),
     ClauseRow(
         "2.7.10.1c",
@@ -263,7 +263,7 @@ _ROWS = (
         "2.7.10.1e",
         "MUST",
         "With EVENT_IDX, used.flags has no influence.",
-        ("kick-follows-feature",),
+        ("kick-follows-feature", "kick-only-when-asked"),
     ),
     ClauseRow(
         "2.7.10.1f",
@@ -275,7 +275,7 @@ _ROWS = (
         "2.7.10.1g",
         "SHOULD NOT",
         "With EVENT_IDX, other entries are not notified of.",
-        ("kick-follows-feature", "kick-only-when-asked", "full-ring-kick-linux-3.11"),
+        ("kick-follows-feature", "kick-only-when-asked"),
     ),
     # Adding and getting back
     ClauseRow(
