@@ -2,19 +2,27 @@
 
 An obligation that the quantified proof leaves open is tried on small rings with every quantifier
 spelt out: a ring found there refutes it, and nothing found leaves it ``unknown``.
+
+What is proved can be kept in a cache, under the text of the question. A task of which everything was proved
+leaves a note of those texts under the sources that formulas are made from: while these are the same,
+``recall`` needs to build no formula.
 """
 
-import functools
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..model.ring import Ring
 from . import counterexample
+from .cache import Cache
+from .fingerprint import key, named, sources
 from .hints import HINTS
 from .mutants.registry import MUTANTS
-from .solver import Answer, refute, satisfy
-from .theorem import Obligation, Query, Stage, Verdict, every_size, one_size
+from .solver import Answer, options, refute
+from .stages import question, stage
+from .theorem import Obligation, Query, Verdict
 from .theorems import THEOREMS
+from .witness import SIZES, Shown, Witness, witness
 
 BUDGET = 12_000_000
 """Resources for one obligation: six times what the dearest takes without its hint."""
@@ -27,14 +35,6 @@ PATIENCE = 500_000
 
 SMALL_SIZES = (2, 1, 4, 8)
 """The queue sizes on which a failed proof is searched for a counterexample, likeliest first."""
-
-WITNESS_SIZE = 4
-"""The queue size at which hypotheses are shown to be satisfiable.
-
-There ``slot`` is the remainder, so a ring found also satisfies the facts that ``EverySize`` assumes of it.
-One size suffices to show a claim not to be empty; some say nothing of the smallest (the second link of a
-free list needs two descriptors).
-"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,12 @@ class Task:
 
 @dataclass(frozen=True)
 class ObligationResult:
-    """The verdict on one obligation: what it cost, why it is unknown, or what refutes it."""
+    """The verdict on one obligation: what it cost, why it is unknown, or what refutes it.
+
+    ``satisfiable_at`` are the queue sizes at which its hypotheses were shown to hold together: none of them
+    if they were not looked at, or speak of no queue. ``cached`` tells that the verdict was known from before;
+    ``seconds`` and ``rlimit`` are then what it took.
+    """
 
     label: str
     verdict: Verdict
@@ -58,6 +63,8 @@ class ObligationResult:
     rlimit: int
     reason: str = ""
     counterexample: dict[str, Any] | None = None
+    satisfiable_at: tuple[int, ...] = ()
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class TaskResult:
     """The results of one task. ``vacuous`` is none if the hypotheses were not looked at.
 
     ``unchanged`` says that a mutant's obligations are, letter for letter, those of the shipped ring:
-    they were not tried again.
+    they were not tried again. ``warnings`` is what a user should hear of the cache.
     """
 
     task: Task
@@ -74,71 +81,78 @@ class TaskResult:
     unchanged: bool = False
     seconds: float = 0.0
     rlimit: int = 0
+    warnings: tuple[str, ...] = ()
 
 
-def discharge(task: Task) -> TaskResult:
+_stage = stage
+
+
+def discharge(task: Task, cache: Cache | None = None) -> TaskResult:
     """Try every obligation of the task; deterministic, and free of side effects but for caches."""
     theorem = THEOREMS[task.theorem]
     obligations = [entry for entry in theorem.obligations if entry.group == task.group]
     if task.mutant is None:
-        return examine(task, obligations, theorem.subject)
-    return _examine_mutant(task, obligations, MUTANTS[task.mutant].model, theorem.subject)
+        result = examine(task, obligations, theorem.subject, cache)
+    else:
+        result = _examine_mutant(task, obligations, MUTANTS[task.mutant].model, theorem.subject, cache)
+    return result if cache is None else replace(result, warnings=cache.told())
 
 
-def examine(task: Task, obligations: list[Obligation], model: type = Ring) -> TaskResult:
-    """Try obligations of one group on the model, and their hypotheses on a small one."""
-    results = tuple(
-        _verdict(obligation, model, task.budget, patience=task.budget) for obligation in obligations
-    )
-    vacuous, spent = _is_vacuous(obligations, model) if task.witness else (None, Answer("", 0.0, 0))
-    return TaskResult(
+def examine(
+    task: Task, obligations: list[Obligation], model: type = Ring, cache: Cache | None = None
+) -> TaskResult:
+    """Try obligations of one group on the model, and their hypotheses on small ones."""
+    results, keys = [], []
+    for obligation in obligations:
+        result, name = _decided(obligation, model, task.budget, task.budget, cache)
+        results.append(result)
+        keys.append(name)
+    found = witness(obligations, model, cache) if task.witness else None
+    if found is not None:
+        results = [
+            replace(result, satisfiable_at=sizes(shown))
+            for result, shown in zip(results, found.shown, strict=True)
+        ]
+    outcome = TaskResult(
         task,
-        results,
-        vacuous,
-        seconds=sum(result.seconds for result in results) + spent.seconds,
-        rlimit=sum(result.rlimit for result in results) + spent.rlimit,
+        tuple(results),
+        None if found is None else found.vacuous,
+        seconds=sum(result.seconds for result in results) + (found.seconds if found else 0.0),
+        rlimit=sum(result.rlimit for result in results) + (found.rlimit if found else 0),
     )
+    if cache is not None:
+        note(cache, outcome, keys, found)
+    return outcome
 
 
-def _examine_mutant(task: Task, obligations: list[Obligation], model: type, subject: type) -> TaskResult:
+def _examine_mutant(
+    task: Task, obligations: list[Obligation], model: type, subject: type, cache: Cache | None
+) -> TaskResult:
     results: list[ObligationResult] = []
+    keys: list[str | None] = []
     for obligation in obligations:
         if not _changed(obligation, model, subject):
             continue
-        results.append(_verdict(obligation, model, task.budget, patience=PATIENCE))
-        if results[-1].verdict == "refuted":
+        result, name = _decided(obligation, model, task.budget, PATIENCE, cache)
+        results.append(result)
+        keys.append(name)
+        if result.verdict == "refuted":
             break
-    return TaskResult(
+    outcome = TaskResult(
         task,
         tuple(results),
         unchanged=not results,
         seconds=sum(result.seconds for result in results),
         rlimit=sum(result.rlimit for result in results),
     )
-
-
-_stages: dict[tuple[int | None, type], Stage] = {}
-
-
-def _stage(model: type, queue_size: int | None = None) -> Stage:
-    """Return the stage for a model, each built once in a process; of what takes a size, at one or at all."""
-    key = (queue_size, model)
-    if key not in _stages:
-        if not getattr(model, "takes_size", False):
-            _stages[key] = Stage(model())
-        else:
-            _stages[key] = every_size(model) if queue_size is None else one_size(queue_size, model)
-    return _stages[key]
-
-
-@functools.cache
-def _shipped_query(obligation: Obligation, subject: type) -> Query:
-    return obligation.build(_stage(subject))
+    if cache is not None:
+        note(cache, outcome, keys, None)
+    return outcome
 
 
 def _changed(obligation: Obligation, model: type, subject: type) -> bool:
     """Z3 keeps one copy of equal terms, so equal queries have identical parts."""
-    shipped, mutated = _shipped_query(obligation, subject), obligation.build(_stage(model))
+    shipped, mutated = question(obligation, subject), question(obligation, model)
     return not (
         shipped.goal.eq(mutated.goal)
         and shipped.hypotheses.keys() == mutated.hypotheses.keys()
@@ -146,10 +160,42 @@ def _changed(obligation: Obligation, model: type, subject: type) -> bool:
     )
 
 
-def _verdict(obligation: Obligation, model: type, budget: int, patience: int) -> ObligationResult:
+def _decided(
+    obligation: Obligation, model: type, budget: int, patience: int, cache: Cache | None
+) -> tuple[ObligationResult, str | None]:
+    """Return the verdict on an obligation, from the cache if it is a proof, and the key of its question.
+
+    The key is of the budget, too: what a larger one proves, a smaller one need not.
+    """
+    query = question(obligation, model)
+    few = _hinted(obligation, query)
+    if cache is None:
+        return _verdict(obligation, query, few, model, budget, patience), None
+    hint = None if few is None else list(few.hypotheses)
+    name = key("proof", query, [options(budget), patience, HINTED, hint], goal=True)
+    known = cache.figures("proof", name) if name else None
+    if known is not None:
+        return ObligationResult(obligation.label, "proved", *known, cached=True), name
+    result = _verdict(obligation, query, few, model, budget, patience)
+    if name and result.verdict == "proved":
+        cache.write("proof", name, {"seconds": result.seconds, "rlimit": result.rlimit})
+    return result, name
+
+
+def _hinted(obligation: Obligation, query: Query) -> Query | None:
+    """Return the query from the few hypotheses that sufficed before: what they prove, all prove."""
+    names = HINTS.get(obligation.label)
+    if names is None:
+        return None
+    few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in names}
+    return replace(query, hypotheses=few)
+
+
+def _verdict(
+    obligation: Obligation, query: Query, few: Query | None, model: type, budget: int, patience: int
+) -> ObligationResult:
     """Prove or refute one obligation: from the hinted hypotheses, from all, on small rings, and insisting."""
-    query = obligation.build(_stage(model))
-    answer = _from_hint(obligation, query, min(HINTED, budget))
+    answer = Answer("unknown", 0.0, 0) if few is None else refute(few, min(HINTED, budget))
     result = ObligationResult(obligation.label, "unknown", answer.seconds, answer.rlimit)
     if answer.result != "unsat":
         answer = refute(query, min(patience, budget))
@@ -161,7 +207,7 @@ def _verdict(obligation: Obligation, model: type, budget: int, patience: int) ->
             return result
         return replace(result, verdict="refuted", counterexample=counterexample.read(query, answer.model))
     for queue_size in SMALL_SIZES:
-        small = obligation.build(_stage(model, queue_size))
+        small = obligation.build(stage(model, queue_size))
         answer = refute(small, budget)
         result = replace(_spent(result, answer), reason=result.reason)
         if answer.model is not None:
@@ -175,15 +221,6 @@ def _verdict(obligation: Obligation, model: type, budget: int, patience: int) ->
     return result
 
 
-def _from_hint(obligation: Obligation, query: Query, budget: int) -> Answer:
-    """Try the few hypotheses that sufficed before: what follows from them follows from all."""
-    names = HINTS.get(obligation.label)
-    if names is None:
-        return Answer("unknown", 0.0, 0)
-    few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in names}
-    return refute(replace(query, hypotheses=few), budget)
-
-
 def _spent(result: ObligationResult, answer: Answer) -> ObligationResult:
     return replace(
         result,
@@ -193,28 +230,63 @@ def _spent(result: ObligationResult, answer: Answer) -> ObligationResult:
     )
 
 
-_witnessed: dict[tuple[int, ...], tuple[Query, Answer]] = {}
+def sizes(shown: Iterable[Shown]) -> tuple[int, ...]:
+    """Return the queue sizes at which hypotheses were shown to hold, of those that speak of one."""
+    return tuple(each.queue_size for each in shown if each.queue_size is not None)
 
 
-def _is_vacuous(obligations: list[Obligation], model: type) -> tuple[bool, Answer]:
-    """Tell whether some obligation's hypotheses could not be shown to hold together on a small ring.
+def note(cache: Cache, result: TaskResult, keys: Sequence[str | None], found: Witness | None) -> None:
+    """Note the keys of all questions of a task, if all were proved and none is vacuous."""
+    name = _note_of(result.task)
+    proved = all(entry.verdict == "proved" for entry in result.obligations)
+    if name is None or not proved or result.vacuous or None in keys:
+        return
+    shown: Sequence[tuple[Shown, ...]] = [()] * len(keys) if found is None else found.shown
+    if any(each.key is None for looks in shown for each in looks):
+        return
+    content = {
+        "task": result.task.theorem,
+        "unchanged": result.unchanged,
+        "seconds": result.seconds,
+        "rlimit": result.rlimit,
+        "obligations": [
+            [entry.label, proof, [[each.queue_size, each.key] for each in looks]]
+            for entry, proof, looks in zip(result.obligations, keys, shown, strict=True)
+        ],
+    }
+    cache.write("task", name, content)
 
-    Obligations about one transition share hypotheses, which are looked at once: only then do they
-    take time, but their resources count for each group, so counts don't depend on who came first.
-    """
-    seconds, rlimit, vacuous = 0.0, 0, False
-    looked_at: set[tuple[int, ...]] = set()
-    for obligation in obligations:
-        stage = _stage(model, WITNESS_SIZE) if obligation.every_size else _stage(model)
-        query = obligation.build(stage)
-        key = tuple(hypothesis.get_id() for hypothesis in query.hypotheses.values())
-        if key not in _witnessed:
-            answer = satisfy(query, BUDGET)
-            seconds += answer.seconds
-            _witnessed[key] = query, replace(answer, model=None)
-        answer = _witnessed[key][1]
-        if key not in looked_at:
-            looked_at.add(key)
-            rlimit += answer.rlimit
-        vacuous = vacuous or answer.result != "sat"
-    return vacuous, Answer("", seconds, rlimit)
+
+def recall(task: Task, cache: Cache) -> TaskResult | None:
+    """Return the result of a task of which everything is in the cache, or none; no formula is built."""
+    name = _note_of(task)
+    content = cache.read("task", name) if name else None
+    if name is None or content is None:
+        return None
+    try:
+        results = []
+        for label, proof, looks in content["obligations"]:
+            figures = cache.figures("proof", proof)
+            if figures is None or any(cache.figures("witness", look) is None for _, look in looks):
+                return None
+            shown = sizes(Shown(queue_size, look) for queue_size, look in looks)
+            if task.witness and not looks:
+                raise ValueError("an obligation without a witness")
+            results.append(ObligationResult(label, "proved", *figures, satisfiable_at=shown, cached=True))
+        return TaskResult(
+            task,
+            tuple(results),
+            vacuous=False if task.witness else None,
+            unchanged=bool(content["unchanged"]),
+            seconds=float(content["seconds"]),
+            rlimit=int(content["rlimit"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        cache.discard(name, "is damaged")
+        return None
+
+
+def _note_of(task: Task) -> str | None:
+    """Return the key under which a task's questions are noted, or none while sources may be changing."""
+    made_from = sources()
+    return None if made_from is None else named("task", made_from, asdict(task), SIZES)
