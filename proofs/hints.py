@@ -85,7 +85,7 @@ HINTS: dict[str, frozenset[str]] = {
         ("refuse: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-links"),
         ("read: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-links"),
         ("complete: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-links"),
-        ("get: NEXT and next lead down a chain, and NEXT is clear on its last", "adds-since-kick avail-entries chain-is-taken chain-links chains-are-numbers free-head free-in-range free-links guard has-descriptor has-position held in-flight-fits indices next-in-range numbers-are-chains one-owner room-above room-below room-between slot-of-index taken-is-owned time tokens used-entries"),
+        ("get: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-is-taken chain-links free-in-range guard has-descriptor room-above room-below room-between tokens"),
         ("kick: NEXT and next lead down a chain, and NEXT is clear on its last", "chain-links"),
         ("between: each link of a chain goes one position down, to its last", "chain-is-taken chain-links free-in-range given has-descriptor has-position one-owner"),
         ("init: every chain above another takes at least one position", ""),
