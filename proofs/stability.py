@@ -12,7 +12,6 @@ decided at all, or a worker died, or the solver is not the pinned one; 130 inter
 """
 
 import argparse
-import functools
 import os
 import statistics
 import sys
@@ -24,7 +23,8 @@ from .discharge import BUDGET, HINTED, SMALL_SIZES
 from .hints import HINTS
 from .renaming import Renaming, renamed
 from .solver import SolverMismatch, refute, require_pinned
-from .theorem import Obligation, Query, Stage, Verdict, every_size, one_size
+from .stages import question, stage
+from .theorem import Obligation, Query, Verdict
 from .theorems import THEOREMS
 
 FLOOR = 2_000
@@ -168,7 +168,7 @@ def _decide(
         spent += answer.rlimit
         return answer.result
 
-    query = obligation.build(_stage(model))
+    query = question(obligation, model)
     hint = HINTS.get(obligation.label)
     if hint is not None:
         few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in hint}
@@ -180,17 +180,9 @@ def _decide(
     if not obligation.every_size:
         return Outcome("refuted" if result == "sat" else "unknown", spent)
     for queue_size in SMALL_SIZES:
-        if ask(obligation.build(_stage(model, queue_size)), budget) == "sat":
+        if ask(obligation.build(stage(model, queue_size)), budget) == "sat":
             return Outcome("refuted", spent)
     return Outcome("unknown", spent)
-
-
-@functools.cache
-def _stage(model: type, queue_size: int | None = None) -> Stage:
-    """Return the stage for a model, each built once in a process; of what takes a size, at one or at all."""
-    if not getattr(model, "takes_size", False):
-        return Stage(model())
-    return every_size(model) if queue_size is None else one_size(queue_size, model)
 
 
 def vary(
