@@ -5,12 +5,13 @@ All of them together are inductive: if all hold before a transition of the ring,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import z3
 
 from .ring import Ring
 from .size import WORD, u16
-from .state import Flag, State
+from .state import Flag, Number, State
 from .term import both, either, implies, no
 
 
@@ -20,11 +21,11 @@ class Invariant:
 
     name: str
     words: str
-    holds: Callable[[Ring, State], Flag]
+    holds: Callable[[Any, Any], Flag]
 
 
-def in_range(ring: Ring, d: z3.ArithRef) -> Flag:
-    """Return whether d is a descriptor."""
+def in_range(ring: Any, d: Number) -> Flag:
+    """Return whether d is a descriptor of the ring, or of whatever has a ``queue_size``."""
     return both(d >= 0, d < ring.queue_size)
 
 

@@ -4,12 +4,15 @@
 serve them build and ask (``discharge``).
 """
 
+import functools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from . import pool
-from .discharge import BUDGET, ObligationResult, Task, TaskResult, discharge
+from .cache import Cache
+from .discharge import BUDGET, ObligationResult, Task, TaskResult, discharge, recall
 from .mutants.registry import MUTANTS
 from .report import ProofReport, TheoremResult
 from .solver import NAME, SolverMismatch, require_pinned
@@ -39,15 +42,22 @@ def prove(
     jobs: int = 0,
     on_result: Callable[[TheoremResult], None] | None = None,
     on_mutant: Callable[[str, tuple[str, ...]], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
     budget: int = BUDGET,
+    cache: Cache | None = None,
 ) -> ProofReport:
     """Discharge the named theorems, or all of them, and report on each.
 
     ``kill`` also tries the mutants, all or those whose ids are given, ``fast`` leaves the hypotheses
     unexamined (``vacuous`` is none then), ``jobs`` is the number of processes (0: one per processor),
     ``budget`` the solver's resources per obligation. ``on_result`` hears each theorem as soon as its
-    verdict is known, ``on_mutant`` each mutant with the theorems it breaks. An interrupt (Ctrl-C) ends
-    the run, not the report.
+    verdict is known, ``on_mutant`` each mutant with the theorems it breaks, ``on_progress`` how
+    many obligations are done, and of how many (with those of mutants). An interrupt (Ctrl-C) ends the run,
+    not the report.
+
+    With a ``cache`` what was proved before is not proved again, and what is proved is kept, if it may be
+    written; ``on_warning`` hears what was wrong with it, a line at a time. Only proofs are taken from there.
 
     Raises UnknownTheoremError, UnknownMutantError, ValueError if ``jobs`` is negative, and SolverMismatch
     if the solver is not the pinned one.
@@ -75,12 +85,63 @@ def prove(
     ]
     started = time.perf_counter()
     interrupted = False
+    progress = _Progress(tasks, on_progress)
+    heard: set[str] = set()
     try:
-        for task, outcome in pool.run(discharge, tasks, jobs or os.cpu_count() or 1, DEADLINE):
+        for task, outcome in _outcomes(tasks, jobs or os.cpu_count() or 1, cache):
+            for warning in outcome.warnings if isinstance(outcome, TaskResult) else ():
+                if on_warning and warning not in heard:
+                    heard.add(warning)
+                    on_warning(warning)
             run.take(task, outcome)
+            progress.done(task)
+        if cache is not None:
+            cache.prune()
     except KeyboardInterrupt:
         interrupted = True
     return run.report(time.perf_counter() - started, interrupted)
+
+
+def _outcomes(
+    tasks: Sequence[Task], jobs: int, cache: Cache | None
+) -> Iterator[tuple[Task, TaskResult | pool.Failure]]:
+    """Yield every task with its outcome: first what is known from before, then what has to be worked out."""
+    if cache is None:
+        yield from pool.run(discharge, tasks, jobs, DEADLINE)
+        return
+    cache = replace(cache, solver=NAME, warnings=[])
+    unknown = []
+    for task in tasks:
+        outcome = recall(task, cache)
+        if outcome is None:
+            unknown.append(task)
+        else:
+            yield task, outcome
+    warnings = cache.told()
+    for task, worked_out in pool.run(functools.partial(discharge, cache=cache), unknown, jobs, DEADLINE):
+        if warnings and isinstance(worked_out, TaskResult):
+            worked_out = replace(worked_out, warnings=(*warnings, *worked_out.warnings))
+            warnings = ()
+        yield task, worked_out
+
+
+class _Progress:
+    """How many obligations are done; a task counts for as many as it has."""
+
+    def __init__(self, tasks: Sequence[Task], on_progress: Callable[[int, int], None] | None) -> None:
+        self._on_progress = on_progress
+        self._sizes = {
+            (theorem.name, group): sum(entry.group == group for entry in theorem.obligations)
+            for theorem in {task.theorem: THEOREMS[task.theorem] for task in tasks}.values()
+            for group in theorem.groups
+        }
+        self._done, self._total = 0, sum(self._sizes[task.theorem, task.group] for task in tasks)
+
+    def done(self, task: Task) -> None:
+        """Note that a task is done, and tell."""
+        self._done += self._sizes[task.theorem, task.group]
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
 
 
 def _named(names: Sequence[str] | None) -> tuple[Theorem, ...]:
@@ -144,10 +205,13 @@ class _Run:
 
     def _assumed(self, proved: set[str]) -> tuple[str, ...]:
         """Return the theorems on which those of this run rest, and which this run did not prove."""
-        entries = (entry for theorem in self._theorems for entry in theorem.obligations)
-        if not any(entry.every_size for entry in entries):
-            return ()
-        return tuple(name for name in PREMISES if name not in proved)
+        subjects = dict.fromkeys(
+            theorem.subject
+            for theorem in self._theorems
+            if any(entry.every_size for entry in theorem.obligations)
+        )
+        premises = dict.fromkeys(name for subject in subjects for name in PREMISES.get(subject, ()))
+        return tuple(name for name in premises if name not in proved)
 
     def _survives(self, mutant: str) -> bool:
         """Tell whether a mutant that should break one of the theorems at hand breaks none of them."""
@@ -183,6 +247,7 @@ class _Run:
             mutants_killed=killed,
             reason=reason,
             details=details,
+            satisfiable_at=_satisfiable_at(details),
         )
 
     def _fate(self, mutant: str, theorem: Theorem) -> Verdict:
@@ -225,8 +290,16 @@ def judge(details: Sequence[ObligationResult], vacuous: bool | None) -> tuple[Ve
 
 
 def _missing(label: str, outcome: TaskResult | pool.Failure | None) -> ObligationResult:
-    reason = outcome.reason if isinstance(outcome, pool.Failure) else "not tried: the run ended early"
+    reason = "not tried: the run ended early"
+    if isinstance(outcome, pool.Failure):
+        reason = f"{NAME}: {outcome.reason}"
     return ObligationResult(label, "unknown", 0.0, 0, reason)
+
+
+def _satisfiable_at(details: Sequence[ObligationResult]) -> tuple[int, ...]:
+    """Return the queue sizes that all obligations that speak of any have in common."""
+    looked = [set(entry.satisfiable_at) for entry in details if entry.satisfiable_at]
+    return tuple(sorted(set.intersection(*looked))) if looked else ()
 
 
 def _vacuous(outcomes: dict[str, TaskResult | pool.Failure], theorem: Theorem) -> bool | None:

@@ -11,11 +11,15 @@ too, that still suffice. What was learned before an interrupt (Ctrl-C) is writte
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import z3
 
 from . import pool
 from .discharge import BUDGET, HINTED
@@ -33,6 +37,9 @@ HINTS: dict[str, frozenset[str]] = {
     label: frozenset(names.split())
     for label, names in (
 '''
+
+_FEW = (4, 6, 9, 12, 16)
+"""How many of the nearest hypotheses are tried."""
 
 _DEADLINE = 3600.0
 """Seconds for one group of one theorem, after which its worker counts as stuck."""
@@ -85,11 +92,65 @@ def _names(obligation: Obligation, stage: Stage, known: frozenset[str] | None) -
         present = tuple(name for name in query.hypotheses if name in known)
         if _cost(query, present, HINTED // 2) is not None:
             return present
-    names = core(query, BUDGET // 4)
-    if names is None or (cost := _cost(query, names, BUDGET)) is None:
-        names = tuple(query.hypotheses)
+    for name, hypothesis in query.hypotheses.items():
+        if hypothesis.eq(query.goal):
+            return (name,)
+    for names in _candidates(query):
         cost = _cost(query, names, BUDGET)
-    return None if cost is None else _shrunk(query, names, cost)
+        if cost is not None:
+            return _shrunk(query, names, cost)
+    return None
+
+
+def _candidates(query: Query) -> Iterator[tuple[str, ...]]:
+    """Yield sets of hypotheses that may suffice: the nearest few, the core of a proof from all, and all.
+
+    Many hypotheses can keep the solver from a proof that few of them allow.
+    """
+    near = _nearest(query)
+    for count in _FEW:
+        chosen = set(near[:count])
+        names = tuple(name for name in query.hypotheses if name in chosen)
+        if _cost(query, names, HINTED) is not None:
+            yield names
+    names = core(query, BUDGET // 4) or ()
+    if names:
+        yield names
+    yield tuple(query.hypotheses)
+
+
+def _nearest(query: Query) -> list[str]:
+    """Return the hypotheses, first those that share the rarest symbols with goal and guard."""
+    symbols = {name: _symbols(hypothesis) for name, hypothesis in query.hypotheses.items()}
+    uses = Counter(symbol for found in symbols.values() for symbol in found)
+    subject = _symbols(query.goal) | symbols.get("guard", set())
+
+    def nearness(name: str) -> float:
+        if name in ("guard", "given"):
+            return float("inf")
+        shared = sum(1 / uses[symbol] for symbol in symbols[name] & subject)
+        return shared / math.sqrt(1 + len(symbols[name]))
+
+    return sorted(query.hypotheses, key=nearness, reverse=True)
+
+
+def _symbols(formula: z3.ExprRef) -> set[str]:
+    """Return the names of the uninterpreted constants and functions of a formula."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    waiting = [formula]
+    while waiting:
+        term = waiting.pop()
+        if term.get_id() in seen:
+            continue
+        seen.add(term.get_id())
+        if z3.is_quantifier(term):
+            waiting.append(term.body())
+        elif z3.is_app(term):
+            if term.decl().kind() == z3.Z3_OP_UNINTERPRETED:
+                found.add(term.decl().name())
+            waiting += term.children()
+    return found
 
 
 def _shrunk(query: Query, names: tuple[str, ...], cost: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What is asked of the step-wise model: that each step keeps each invariant, and claims about steps.
 
-The model has quantifiers, so what fails is looked for in small queues, and the hypotheses of a proof are cut to
-those it needs (``hints``).
+The model has quantifiers, so what fails is looked for in small queues, and the hypotheses of a proof are cut
+to those it needs (``hints``).
 """
 
 import functools
@@ -32,7 +32,7 @@ class Taken:
         return self.step.after
 
 
-# What every obligation about one transition starts from is built once for each model; a model equals itself alone.
+# What all obligations about one transition start from is built once for each model.
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """Theorems, their obligations, and the stage on which an obligation becomes a question to the solver."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -82,7 +82,8 @@ class Theorem:
     ``clause`` is a VIRTIO 1.3 section, with the letter of the requirement (``2.7.10.1f``) or, where the
     text has no keyword, ``n`` and a number (``2.7.13/n1``), or it is a function of Linux 3.11.
     ``broken_by`` names the mutants that break this theorem and no other. ``subject`` is the class of
-    the model it speaks of; a mutant is tried on the theorems of its own subject. A theorem ``expected`` to
+    the model it speaks of, ``book`` that model's invariants by name; a mutant is tried on the theorems of
+    its own subject. A theorem ``expected`` to
     be refuted is a finding about a driver that shipped.
     """
 
@@ -93,13 +94,14 @@ class Theorem:
     obligations: tuple[Obligation, ...]
     broken_by: tuple[str, ...]
     owns: tuple[str, ...] = ()
+    book: Mapping[str, Any] = field(default_factory=lambda: INVARIANTS, compare=False, repr=False)
     expected: Verdict = "proved"
     subject: type = Ring
 
     @property
     def invariants(self) -> tuple[str, ...]:
         """The words of the invariants that this theorem owns."""
-        return tuple(INVARIANTS[name].words for name in self.owns)
+        return tuple(self.book[name].words for name in self.owns)
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ its time for ever.
 
 from . import claims
 from .packet_theorems import PACKET_THEOREMS
+from .steps_theorems import STEPS_THEOREMS
 from .theorem import Theorem, claim, keeps
 from .transmit_theorems import TRANSMIT_THEOREMS
 from .transport_theorems import TRANSPORT_THEOREMS
@@ -262,6 +263,7 @@ _ALL = (
         obligations=claims.ROUND,
         broken_by=("X10",),
     ),
+    *STEPS_THEOREMS,
     *PACKET_THEOREMS,
     *TRANSMIT_THEOREMS,
     *TRANSPORT_THEOREMS,
@@ -270,5 +272,11 @@ _ALL = (
 THEOREMS: dict[str, Theorem] = {theorem.name: theorem for theorem in _ALL}
 """Every theorem by name, in the order reports print them."""
 
-PREMISES: tuple[str, ...] = tuple(each.name for each in _ALL if each.owns or each.name == "slot-injective")
-"""The theorems that the others rest on: those whose invariants, or facts on slots, all proofs assume."""
+PREMISES: dict[type, tuple[str, ...]] = {
+    subject: (
+        "slot-injective",
+        *(each.name for each in _ALL if each.owns and each.subject is subject),
+    )
+    for subject in {each.subject for each in _ALL if each.owns}
+}
+"""Per model the theorems its others rest on: whose invariants, or facts on slots, all its proofs assume."""

@@ -1,4 +1,4 @@
-"""virtqueue_add and virtqueue_kick, statement by statement (Linux 3.11), and each decision by a name of its own."""
+"""virtqueue_add and virtqueue_kick, statement by statement (Linux 3.11); each decision has a name."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ class Adding(Setting):
     # A chain in a table of its own: vring_add_indirect.
 
     def add_in_table(self, s: Moment, c: Choice) -> Step[Moment]:
-        """Start to fill a table: INDIRECT_DESC, more than one segment, a descriptor free, and memory for it."""
+        """Start to fill a table: INDIRECT_DESC, several segments, a descriptor free, and memory for it."""
         after = replace(
             self.called(s, c),
             pc=Pc.TABLE,
@@ -112,7 +112,7 @@ class Adding(Setting):
         return Step(guard, after)
 
     def fill_descriptor(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Fill the next descriptor of the free list: NEXT, and WRITE unless it is among the first ``outs``."""
+        """Fill the next free descriptor: NEXT, and WRITE unless it is among the first ``outs``."""
         i = s.cursor
         after = replace(
             s,
@@ -154,7 +154,7 @@ class Adding(Setting):
         return Step(s.pc == Pc.PUBLISH, after)
 
     def published(self, s: Moment) -> Moment:
-        """Return the moment with the new chain outstanding (ghost): its descriptors were the top free ones."""
+        """Return the moment with the new chain outstanding (ghost); its descriptors were the top free ones."""
         h, free, number = s.head, s.free, s.published
 
         def owner(d: Number) -> Number:
@@ -183,7 +183,7 @@ class Adding(Setting):
 
     # The device is notified: virtqueue_kick.
 
-    def kick(self, s: Moment, _: Choice) -> Step[Moment]:
+    def begin_kick(self, s: Moment, _: Choice) -> Step[Moment]:
         """Begin a kick."""
         return Step(self.is_idle(s), replace(s, pc=Pc.PREPARE))
 
@@ -314,5 +314,5 @@ class Adding(Setting):
         return either(self.event_idx, asked, no(s.no_notify))
 
     def need_event(self, event: Any, new: Any, old: Any) -> Flag:
-        """Tell whether event is among the indices from old to new - 1 (VIRTIO 1.3, 2.7.10; vring_need_event)."""
+        """Tell whether event is one of the indices old to new - 1 (VIRTIO 1.3, 2.7.10; vring_need_event)."""
         return u16(new - event - 1) < u16(new - old)

@@ -23,7 +23,7 @@ class Calling(Setting):
         return Step(self.is_idle(s), replace(self.enabled(s), bufs=0, delayed=False))
 
     def enable_cb_delayed(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Ask for interrupts again, after three quarters of what is in flight (virtqueue_enable_cb_delayed)."""
+        """Ask for one after three quarters of what is in flight (virtqueue_enable_cb_delayed)."""
         return Step(self.is_idle(s), replace(self.enabled(s), bufs=self.delay(s), delayed=True))
 
     def arm(self, s: Moment, _: Choice) -> Step[Moment]:
@@ -71,7 +71,7 @@ class Calling(Setting):
     # Decisions.
 
     def switches_flags(self) -> Flag:
-        """Linux 3.11 switches callbacks by avail.flags always, the mended driver unless EVENT_IDX was negotiated."""
+        """Linux 3.11 writes avail.flags always, the mended driver unless EVENT_IDX was negotiated."""
         return implies(self.mended, no(self.event_idx))
 
     def writes_event(self) -> Flag:

@@ -1,7 +1,7 @@
-"""An honest device, access by access: it takes chains, completes them in any order, interrupts, and dozes off.
+"""An honest device, access by access: it takes chains, completes them in any order, interrupts, and sleeps.
 
-What it may do by VIRTIO 1.3, 2.7.7.2, 2.7.8.2, 2.7.10.2 and 2.7.13.3. While it works it may write anything to its
-two suppression fields; before it waits to be notified it asks for that, and looks once more.
+What it may do by VIRTIO 1.3, 2.7.7.2, 2.7.8.2, 2.7.10.2 and 2.7.13.3. While it works it may write anything to
+its two suppression fields; before it waits to be notified it asks for that, and looks once more.
 """
 
 from dataclasses import replace

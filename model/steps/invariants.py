@@ -1,8 +1,8 @@
 """What holds between any two steps, of driver, handler or device: every invariant, by name and in words.
 
 Most of what ``..invariants`` says between two operations holds between two steps as well, and is taken from
-there. The rest says how far memory is ahead of the ghosts, by ``pc``; what a table holds; and what keeps the two
-sides from both waiting for one another.
+there. The rest says how far memory is ahead of the ghosts, by ``pc``; what a table holds; and what keeps the
+two sides from both waiting for one another.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def at(s: Moment, *pcs: Pc) -> Flag:
 
 
 def _is_taken_back(s: Moment, h: Number) -> Flag:
-    """The chain's token is forgotten and its table freed, and its descriptors are not yet on the free list."""
+    """The chain's token is forgotten, its table freed, and its descriptors not yet on the free list."""
     return both(at(s, Pc.WALK), h == s.head)
 
 
@@ -324,8 +324,8 @@ def _interrupt_due(q: Steps, s: Moment) -> Flag:
 
 _KEPT = (
     "free-in-range", "has-position", "has-descriptor", "taken-is-owned", "chain-is-taken", "one-owner",
-    "next-in-range", "free-links", "chain-links", "room-above", "room-below", "room-between", "in-flight-fits",
-    "numbers-are-chains", "chains-are-numbers",
+    "next-in-range", "free-links", "chain-links", "room-above", "room-below", "room-between",
+    "in-flight-fits", "numbers-are-chains", "chains-are-numbers",
 )  # fmt: skip
 
 _ALL = (
@@ -340,9 +340,9 @@ _ALL = (
     Invariant("filling", "the loop of an add stands on the next free descriptor", _filling),
     Invariant("descriptors-as-asked", "each descriptor filled says what was asked", _descriptors_as_asked),
     Invariant("table-as-asked", "the descriptor of a table names just the table", _table_as_asked),
-    Invariant("building", "the table being filled has room for the chain, and is no other chain's", _building),
+    Invariant("building", "the table being filled has room for the chain, and is no other's", _building),
     Invariant("entries-as-asked", "each entry filled says what was asked", _entries_as_asked),
-    Invariant("table-shape", "a whole table leads through its entries, out before in, to its last", _table_shape),
+    Invariant("table-shape", "a whole table leads through its entries, out before in", _table_shape),
     Invariant("table-owner", "a table allocated is being filled, or an outstanding chain's", _table_owner),
     Invariant("chain-table", "the table of an outstanding chain is allocated, and its alone", _chain_table),
     Invariant("chain-directions", "in a chain the readable descriptors come first", _chain_directions),
@@ -364,7 +364,7 @@ _ALL = (
     Invariant("signals", "the device decides on an interrupt before it publishes again", _signals),
     Invariant("arming", "used_event asks for the completion that was computed", _arming),
     Invariant("waiting", "a driver that waits has asked for a completion to come", _waiting),
-    Invariant("interrupt-due", "a driver that waits over completions has an interrupt coming", _interrupt_due),
+    Invariant("interrupt-due", "whoever waits over completions has an interrupt coming", _interrupt_due),
 )  # fmt: skip
 
 INVARIANTS: dict[str, Invariant] = {invariant.name: invariant for invariant in _ALL}

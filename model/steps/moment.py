@@ -49,7 +49,7 @@ class Pc(IntEnum):
 
 @dataclass(frozen=True)
 class Moment(State):
-    """One moment of one virtqueue. Tables and tokens are numbers; what ``State`` says of ranges holds here."""
+    """One moment of one virtqueue. Tables and tokens are numbers; ranges are as in ``State``."""
 
     # In shared memory: the rest of the descriptors, and the indirect tables.
     addr: Map  # per descriptor

@@ -1,4 +1,4 @@
-"""The virtqueue of Linux 3.11 and an honest device, every statement of theirs a transition, in any interleaving.
+"""The virtqueue of Linux 3.11 and an honest device: every statement a transition, in any interleaving.
 
 Memory is sequentially consistent: what one side writes the other sees at once, in order. One statement is one
 transition where the other side can tell; statements on what the driver alone looks at go together. Loops take
@@ -9,6 +9,7 @@ a table of more than 65535 entries (its length in bytes would still fit 32 bits,
 """
 
 from dataclasses import fields, replace
+from typing import Any
 
 from ..state import Map
 from ..term import Flag, Number, Step, either
@@ -22,7 +23,7 @@ DRIVER = (
     "add_in_table", "fill_entry", "end_table", "take_descriptor",
     "add_in_ring", "add_refused", "fill_descriptor", "end_chain",
     "remember", "write_slot", "publish", "count_add",
-    "kick", "prepare", "decide", "notify",
+    "begin_kick", "prepare", "decide", "notify",
     "look", "read_element", "detach", "walk", "give", "advance", "rearm",
     "disable_cb", "enable_cb", "enable_cb_delayed", "arm", "poll",
     "reset", "scan", "scan_on", "scan_finds", "scan_ends", "retract",
@@ -57,7 +58,7 @@ class Steps(Adding, Reclaiming, Calling, Device):
     def initial(self) -> Moment:
         """Return the queue as made (vring_new_virtqueue), callbacks on and the device awake."""
         size = self.queue_size
-        zero = {
+        zero: dict[str, Any] = {
             "Number": 0,
             "Flag": False,
             "Map": _nothing,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ..size import u16
+from ..state import Map
 from ..term import Flag, Number, Step, both, either, implies, no, store
 from .moment import Choice, Moment, Pc
 from .setting import Setting
@@ -140,7 +141,7 @@ class Reclaiming(Setting):
         """Test a used id as the driver does (BAD_RING): it is in range and has a token."""
         return both(head >= 0, head < self.queue_size, s.data(head) != 0)
 
-    def data_after_detach(self, s: Moment) -> object:
+    def data_after_detach(self, s: Moment) -> Map:
         """Return the driver's tokens after one was taken."""
         return store(s.data, s.head, 0)
 
@@ -161,7 +162,7 @@ class Reclaiming(Setting):
         """Count the free descriptors, as the driver does, after a chain was given back."""
         return s.num_free + 1
 
-    def next_after_give(self, s: Moment) -> object:
+    def next_after_give(self, s: Moment) -> Map:
         """Return the next fields after a chain was given back."""
         return store(s.next, s.cursor, s.free_head)
 

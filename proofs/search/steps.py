@@ -94,7 +94,7 @@ def walk(
     """Yield a random run: each action and the moment after it. Ends when nothing is possible any more."""
     s = frozen(queue, queue.initial() if start is None else start)
     names = list(queue.steps)
-    rare = {"reset": 0.01, "device_interrupts": 0.1, "device_fidgets": 0.2, "kick": 0.3}
+    rare = {"reset": 0.01, "device_interrupts": 0.1, "device_fidgets": 0.2, "begin_kick": 0.3}
     for _ in range(steps):
         rng.shuffle(names)
         for name in names:
