@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -104,11 +105,22 @@ def _outcome(worker: _Worker[Task], ready: bool, deadline: float) -> tuple[Resul
         try:
             outcome: Result | Failure = worker.connection.recv()
         except (EOFError, OSError):
-            return Failure(f"the worker process died (exit code {_wait(worker.process)})"), False
+            return Failure(f"the worker process died ({_end_of(worker.process)})"), False
         return outcome, True
     if time.monotonic() - worker.started > deadline:
         return Failure(f"the worker process gave no answer within {deadline:.0f} s"), False
     return None
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    """Return how a process came to its end: the signal's name, or the exit code."""
+    code = _wait(process)
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
 
 
 def _end(worker: _Worker[Task]) -> None:
@@ -136,5 +148,5 @@ def serve(descriptor: int) -> None:
             try:
                 outcome = function(task)
             except Exception as error:
-                outcome = Failure(f"{type(error).__name__}: {error}")
+                outcome = Failure(f"{type(error).__name__}: {error}".removesuffix(": "))
             connection.send(outcome)

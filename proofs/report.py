@@ -16,7 +16,9 @@ class TheoremResult:
     some obligation has a counterexample; ``unknown`` anything else, with the ``reason``.
     ``seconds`` is the solver's time in all processes, ``rlimit`` the sum of Z3's resource counts.
     ``vacuous`` is none if the hypotheses were not looked at (a fast run), ``mutants_killed`` if no
-    mutants were tried.
+    mutants were tried. ``cached`` counts the obligations whose proof was known from before; seconds and
+    resources are then those it took. ``satisfiable_at`` are the queue sizes at which the hypotheses of
+    every obligation that speaks of a queue were shown to hold together (each obligation has its own).
     """
 
     name: str
@@ -30,6 +32,12 @@ class TheoremResult:
     mutants_killed: tuple[str, ...] | None = None
     reason: str = ""
     details: tuple[ObligationResult, ...] = ()
+    satisfiable_at: tuple[int, ...] = ()
+
+    @property
+    def cached(self) -> int:
+        """How many of the obligations were proved before, and are not proved anew."""
+        return sum(entry.cached for entry in self.details)
 
     @property
     def as_expected(self) -> bool:
@@ -47,6 +55,7 @@ class TheoremResult:
         details = data.pop("details")
         if self.mutants_killed is None:
             del data["mutants_killed"]
+        data["cached"] = self.cached
         data["details"] = details
         return data
 
@@ -72,6 +81,16 @@ class ProofReport:
     interrupted: bool = False
     assumed: tuple[str, ...] = ()
 
+    @property
+    def obligations(self) -> int:
+        """How many obligations the theorems have."""
+        return sum(theorem.obligations for theorem in self.theorems)
+
+    @property
+    def cached(self) -> int:
+        """How many of them were proved before, and are not proved anew."""
+        return sum(theorem.cached for theorem in self.theorems)
+
     def to_json(self) -> dict[str, Any]:
         """Return JSON data: theorems, seconds, solver, and what became of the mutants if they were tried."""
         data: dict[str, Any] = {
@@ -79,6 +98,8 @@ class ProofReport:
             "seconds": self.seconds,
             "solver": self.solver,
             "assumed": list(self.assumed),
+            "obligations": self.obligations,
+            "cached": self.cached,
         }
         if self.kills:
             data["kills"] = {mutant: list(theorems) for mutant, theorems in self.kills.items()}
