@@ -95,6 +95,7 @@ _ROWS = (
         "desc",
         "Where NEXT is set, next names a descriptor of the same table.",
         ("free-list-sound", "free-list-at-every-step", "chain-well-formed", "table-filled-as-asked"),
+        note="anything of tables of more than 65535 entries, which linux-3.11 alone could make",
     ),
     ClauseRow(
         "2.7.5/n3",
@@ -138,6 +139,7 @@ _ROWS = (
         "desc",
         "An indirect table is a whole number of entries, at least one.",
         ("table-filled-as-asked",),
+        note="anything of tables of more than 65535 entries, which linux-3.11 alone could make",
     ),
     ClauseRow(
         "2.7.5.3/n2",
