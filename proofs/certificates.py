@@ -9,10 +9,10 @@ then is that the clauses say what the lemma says, and a checker; neither a verdi
 
 import importlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import z3
 
@@ -33,6 +33,9 @@ CONFLICTS = 500_000
 WITHIN_REACH = 80_000
 """Clauses times steps up to which the verified checker is asked: it looks at every clause at each step, and
 takes some seconds for as many."""
+
+Check: TypeAlias = Callable[["Evidence"], str]
+"""A checker: it returns nothing if it accepts, else why it does not."""
 
 CertificateVerdict = Literal["certified", "rejected", "false", "none"]
 

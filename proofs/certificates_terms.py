@@ -145,7 +145,7 @@ def _children(term: z3.ExprRef) -> list[z3.ExprRef]:
 
 def _beyond(term: z3.ExprRef) -> NoCircuitError:
     if z3.is_int(term) and term.num_args() == 0:
-        return NoCircuitError(f"its integer {term.decl().name()} may be any number")
+        return NoCircuitError(f"it has integers that may be any number: {term.decl().name()}")
     return NoCircuitError(f"it has {term.decl().name()!r} of {term.sort()}")
 
 

@@ -50,6 +50,9 @@ def certify(names: tuple[str, ...], as_json: bool, directory: Path | None = None
         click.echo(json.dumps(document, indent=2))
     else:
         console.print(f"[bold]{summary(results)}[/]")
+        # Of a theorem that was named each obligation has been told of.
+        for reason, number in () if names else _reasons(results).items():
+            console.print(f"[dim]without a certificate: {number}, for {escape(reason)}[/]")
     return exit_code(results, bool(names))
 
 
@@ -80,7 +83,7 @@ def exit_code(results: Iterable[Certificate], by_name: bool) -> int:
 def summary(results: Iterable[Certificate]) -> str:
     """Return the last line: how many obligations have a certificate, whose, and how many have none."""
     results = list(results)
-    count = Counter(result.verdict for result in results)
+    count = Counter[str](result.verdict for result in results)
     said = Counter(
         checker for result in results for checker, words in result.checkers.items() if words == "accepted"
     )
@@ -89,6 +92,11 @@ def summary(results: Iterable[Certificate]) -> str:
     for verdict, words in (("rejected", "rejected"), ("false", "false"), ("none", "without a certificate")):
         text += f", {count[verdict]} {words}" if count[verdict] else ""
     return text
+
+
+def _reasons(results: Iterable[Certificate]) -> Counter[str]:
+    """Count obligations by why they have no certificate, whatever symbol it was."""
+    return Counter(result.reason.partition(":")[0] for result in results if result.verdict == "none")
 
 
 def write(directory: Path, results: Iterable[Certificate]) -> None:
