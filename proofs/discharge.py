@@ -94,7 +94,8 @@ def discharge(task: Task, cache: Cache | None = None) -> TaskResult:
     if task.mutant is None:
         result = examine(task, obligations, theorem.subject, cache)
     else:
-        result = _examine_mutant(task, obligations, MUTANTS[task.mutant].model, theorem.subject, cache)
+        model = MUTANTS[task.mutant].model_of(theorem.subject)
+        result = _examine_mutant(task, obligations, model, theorem.subject, cache)
     return result if cache is None else replace(result, warnings=cache.told())
 
 

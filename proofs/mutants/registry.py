@@ -1,19 +1,26 @@
 """All mutants that some model can express, by id."""
 
-from . import packet, ring, transmit, transport
+from . import packet, ring, steps_events, steps_ring, transmit, transport
 from .catalog import CATALOG, Mutant
 from .frame_catalog import FRAME_CATALOG
-from .mutation import Mutation
+from .mutation import Mutation, together
+from .steps_catalog import STEPS_CATALOG
+from .steps_events_catalog import STEPS_EVENTS_CATALOG
 
-MUTANTS: dict[str, Mutation] = {
-    **ring.MUTANTS,
-    **packet.MUTANTS,
-    **transmit.MUTANTS,
-    **transport.MUTANTS,
-}
+MUTANTS: dict[str, Mutation] = together(
+    ring.MUTANTS,
+    packet.MUTANTS,
+    transmit.MUTANTS,
+    transport.MUTANTS,
+    steps_ring.MUTANTS,
+    steps_events.MUTANTS,
+)
 
-DESCRIBED: dict[str, Mutant] = {**CATALOG, **FRAME_CATALOG}
-"""What each mutant is, in words: those of the virtqueue, then those of the rest of the driver."""
+STEPS_ONLY: dict[str, Mutant] = {**STEPS_CATALOG, **STEPS_EVENTS_CATALOG}
+"""What is seeded into the step-wise model alone: no run of the reference or of the C driver shows it."""
+
+DESCRIBED: dict[str, Mutant] = {**CATALOG, **FRAME_CATALOG, **STEPS_ONLY}
+"""What each mutant is, in words: those of the virtqueue, of the rest of the driver, of single statements."""
 
 
 def described(mutant: str) -> Mutant:

@@ -1,0 +1,6 @@
+"""The mutants of the step-wise model about descriptors, rings, tokens and loops: one decision changed."""
+
+from .mutation import Mutation
+
+MUTANTS: dict[str, Mutation] = {}
+"""Every mutant of the catalogs that is seeded here, by id."""
