@@ -199,7 +199,9 @@ def solve(variables: int, clauses: Iterable[Clause]) -> Evidence | list[int] | N
             return None
         if answer:
             return list(solver.get_model())
-        return Evidence(variables, kept, tuple(map(_step, solver.get_proof() or ())))
+        steps = tuple(map(_step, solver.get_proof() or ()))
+        # Where unit propagation is enough, the solver logs nothing: what is claimed is said all the same.
+        return Evidence(variables, kept, steps if (False, ()) in steps else (*steps, (False, ())))
 
 
 def _step(line: str) -> tuple[bool, Clause]:

@@ -100,21 +100,20 @@ def _reasons(results: Iterable[Certificate]) -> Counter[str]:
 
 
 def write(directory: Path, results: Iterable[Certificate]) -> None:
-    """Write clauses (.cnf, DIMACS) and proof (.drup) of each obligation that has them, and index.json.
+    """Write clauses (.cnf, DIMACS) and proof (.drup) of all that have them, and index.json of these.
 
     Any DRUP or DRAT checker can be run on the files: ``drat-trim NAME.cnf NAME.drup``.
     """
     numbers: Counter[str] = Counter()
     index = []
     for result in results:
-        entry = result.to_json()
-        if result.evidence is not None:
-            numbers[result.theorem] += 1
-            name = f"{result.theorem}-{numbers[result.theorem]}"
-            entry |= {"cnf": f"{name}.cnf", "proof": f"{name}.drup"}
-            (directory / f"{name}.cnf").write_text(result.evidence.cnf())
-            (directory / f"{name}.drup").write_text(result.evidence.drup())
-        index.append(entry)
+        if result.evidence is None:
+            continue
+        numbers[result.theorem] += 1
+        name = f"{result.theorem}-{numbers[result.theorem]}"
+        (directory / f"{name}.cnf").write_text(result.evidence.cnf())
+        (directory / f"{name}.drup").write_text(result.evidence.drup())
+        index.append(result.to_json() | {"cnf": f"{name}.cnf", "proof": f"{name}.drup"})
     (directory / "index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 

@@ -142,6 +142,15 @@ def test_no_proof_of_clauses_that_can_be_true_is_accepted(check: certificates.Ch
         assert check(claimed)
 
 
+def test_a_proof_says_what_it_claims() -> None:
+    """Where unit propagation is enough and the solver logs nothing, the empty clause is a step still."""
+    found = solve(1, [(1,), (-1,)])
+    assert isinstance(found, Evidence)
+    assert found.steps == ((False, ()),)
+    assert (found.cnf(), found.drup()) == ("p cnf 1 2\n1 0\n-1 0\n", "0\n")
+    assert set(checked(found).values()) == {"accepted"}
+
+
 def test_a_deleted_clause_is_of_no_use_any_more(pigeons: Evidence) -> None:
     """A proof that first deletes what it needs is rejected by the checker that looks at deletions."""
     deletions = tuple((True, clause) for clause in pigeons.clauses)
@@ -324,7 +333,7 @@ def test_it_prints_a_line_each_and_writes_files_for_other_checkers(
     assert reason.strip() == "it has integers that may be any number: i"
     assert last.startswith("1 of 2 obligations certified (dratify 0.1.10 accepted 1, drup 1.2.1 accepted 1)")
     index = json.loads((directory / "index.json").read_text())
-    assert [entry["verdict"] for entry in index] == ["certified", "none"]
+    assert [entry["verdict"] for entry in index] == ["certified"]
     formula = dratify.parse_dimacs((directory / index[0]["cnf"]).read_text())
     assert dratify.check_proof(formula, (directory / index[0]["proof"]).read_text()).ok
     assert len(formula.clauses) == index[0]["clauses"]
