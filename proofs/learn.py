@@ -103,13 +103,17 @@ def _names(obligation: Obligation, stage: Stage, known: frozenset[str] | None) -
 
 
 def _candidates(query: Query) -> Iterator[tuple[str, ...]]:
-    """Yield sets of hypotheses that may suffice: the nearest few, the core of a proof from all, and all.
+    """Yield sets of hypotheses that may suffice: those without quantifiers, the nearest few, a core, and all.
 
     Many hypotheses can keep the solver from a proof that few of them allow.
     """
     near = _nearest(query)
-    for count in _FEW:
-        chosen = set(near[:count])
+    plain = {name for name, hypothesis in query.hypotheses.items() if not _is_quantified(hypothesis)}
+    for chosen in (
+        plain,
+        *(set(near[:count]) for count in _FEW),
+        *(plain | set(near[:count]) for count in _FEW),
+    ):
         names = tuple(name for name in query.hypotheses if name in chosen)
         if _cost(query, names, HINTED) is not None:
             yield names
@@ -132,6 +136,10 @@ def _nearest(query: Query) -> list[str]:
         return shared / math.sqrt(1 + len(symbols[name]))
 
     return sorted(query.hypotheses, key=nearness, reverse=True)
+
+
+def _is_quantified(formula: z3.ExprRef) -> bool:
+    return z3.is_quantifier(formula) or any(_is_quantified(child) for child in formula.children())
 
 
 def _symbols(formula: z3.ExprRef) -> set[str]:
