@@ -164,18 +164,17 @@ class Circuit:
     def divide(self, a: Word, b: Word) -> tuple[Word, Word]:
         """Return quotient and remainder, without sign, by long division from the highest bit.
 
-        The remainder is below b before a bit is brought down to it, hence below 2 * b after, and one bit
-        wider than b suffices. Division by 0 yields all ones and a, as SMT-LIB has it.
+        The remainder is never more than the bits of a brought down so far, so the width suffices. Division
+        by 0 yields all ones and a, as SMT-LIB has it.
         """
-        divisor = (*b, FALSE)
-        remainder = number(0, len(divisor))
+        remainder = number(0, len(a))
         quotient: list[Literal] = []
         for bit in reversed(a):
             remainder = (bit, *remainder[:-1])
-            fits = self.at_least(remainder, divisor)
-            remainder = self.choose(fits, self.subtract(remainder, divisor), remainder)
+            fits = self.at_least(remainder, b)
+            remainder = self.choose(fits, self.subtract(remainder, b), remainder)
             quotient.insert(0, fits)
-        return tuple(quotient), remainder[:-1]
+        return tuple(quotient), remainder
 
     def shift_left(self, a: Word, by: Word) -> Word:
         """Return a * 2^by; 0 if by is the width or more."""
