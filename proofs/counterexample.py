@@ -18,8 +18,9 @@ _LARGEST_SHOWN = 64
 def read(query: Query, model: z3.ModelRef) -> dict[str, Any]:
     """Return the query's states and values in the model, as JSON data.
 
-    Maps become lists over descriptors, positions or slots; ``order`` becomes an object from each
-    sequence number in flight to its head. Maps are left out for lemmas, which have no queue size.
+    Maps become lists over descriptors, positions or slots, and entries of tables lists of lists; ``order``
+    becomes an object from each sequence number in flight to its head. Maps are left out for lemmas, which
+    have no queue size.
     """
     shown: dict[str, Any] = {name: _value(model, value) for name, value in query.values.items()}
     size = shown.get("queue_size")
@@ -67,12 +68,19 @@ def _state(model: z3.ModelRef, state: Any, size: int) -> dict[str, Any]:
             first, last = _value(model, state.last_used), _value(model, state.published)
             window = range(first, min(last, first + size + 1))
             result[field.name] = {str(number): _value(model, part(z3.IntVal(number))) for number in window}
+        elif field.type in ("Entries", "EntryMarks"):
+            indices = [z3.IntVal(index) for index in range(size + 1 if size else 0)]
+            result[field.name] = [[_value(model, part(table, i)) for i in indices] for table in indices]
         else:
             result[field.name] = [_value(model, part(z3.IntVal(index))) for index in range(size)]
     return result
 
 
-def _value(model: z3.ModelRef, term: z3.ExprRef) -> Any:
+def _value(model: z3.ModelRef, term: Any) -> Any:
+    if isinstance(term, bool):
+        return term
+    if isinstance(term, int):
+        return int(term)
     value = model.eval(term.translate(model.ctx), model_completion=True)
     if z3.is_int_value(value) or z3.is_bv_value(value):
         return value.as_long()
