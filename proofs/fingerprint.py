@@ -68,7 +68,7 @@ def text(term: z3.ExprRef) -> tuple[str, str] | None:
 
 @dataclass
 class _Open:
-    """An expression being read: its parts, and of a ``let`` its name, what that meant, and brackets closed."""
+    """An expression being read: its parts, and of a ``let`` its name, what that meant, brackets closed."""
 
     parts: list[bytes]
     name: str = ""

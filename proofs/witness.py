@@ -29,10 +29,17 @@ CHAINS = (1, 0)
 
 @dataclass(frozen=True)
 class Shown:
-    """That hypotheses can hold, at one queue size (none if they know none), and the key of that answer."""
+    """That hypotheses can hold, at one queue size (none if they know none), the answer's key and cost."""
 
     queue_size: int | None
     key: str | None
+    seconds: float = 0.0
+    rlimit: int = 0
+
+    def keep(self, cache: Cache) -> None:
+        """See to it that the cache has the answer."""
+        if self.key and cache.figures("witness", self.key) is None:
+            cache.write("witness", self.key, {"seconds": self.seconds, "rlimit": self.rlimit})
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def witness(obligations: Sequence[Obligation], model: type, cache: Cache | None 
     met: set[tuple[Any, ...]] = set()
     for obligation in obligations:
         query = question(obligation, model)
-        same = (model, *(hypothesis.get_id() for hypothesis in query.hypotheses.values()))
+        same = (model, cache is None, *(hypothesis.get_id() for hypothesis in query.hypotheses.values()))
         if same not in _looked:
             # The query is kept, and with it the numbers of its terms.
             _looked[same] = query, _look(obligation, query, model, cache)
@@ -83,6 +90,9 @@ def witness(obligations: Sequence[Obligation], model: type, cache: Cache | None 
         if same not in met:
             met.add(same)
             rlimit += look.rlimit
+            if cache is not None:
+                for each in look.shown:
+                    each.keep(cache)
         shown.append(look.shown)
     return Witness(tuple(shown), seconds, rlimit)
 
@@ -90,7 +100,8 @@ def witness(obligations: Sequence[Obligation], model: type, cache: Cache | None 
 def _look(obligation: Obligation, query: Query, model: type, cache: Cache | None) -> _Look:
     if not obligation.every_size:
         result, name, answer = _asked(query, None, max(SIZES.values()), cache)
-        return _Look((Shown(None, name),) if result else (), answer.seconds, answer.rlimit)
+        shown_so = Shown(None, name, answer.seconds, answer.rlimit)
+        return _Look((shown_so,) if result else (), answer.seconds, answer.rlimit)
     shown: list[Shown] = []
     seconds, rlimit = 0.0, 0
     for queue_size, budget in SIZES.items():
@@ -98,7 +109,7 @@ def _look(obligation: Obligation, query: Query, model: type, cache: Cache | None
         result, name, answer = _asked(small, queue_size, budget, cache)
         seconds, rlimit = seconds + answer.seconds, rlimit + answer.rlimit
         if result:
-            shown.append(Shown(queue_size, name))
+            shown.append(Shown(queue_size, name, answer.seconds, answer.rlimit))
     return _Look(tuple(shown), seconds, rlimit)
 
 
@@ -117,8 +128,6 @@ def _asked(
         if answer.result == "sat":
             break
     answer = replace(answer, seconds=seconds, rlimit=rlimit, model=None)
-    if answer.result == "sat" and cache and name:
-        cache.write("witness", name, {"seconds": answer.seconds, "rlimit": answer.rlimit})
     return answer.result == "sat", name, answer
 
 

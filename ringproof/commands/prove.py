@@ -1,17 +1,28 @@
 """``ringproof prove``: the theorems, one line each, and which mutant breaks which."""
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, unknown_name
+from ..proofs.cache import chosen
 from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
 from ..proofs.mutants.registry import MUTANTS, described
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
+
+_MOST = (1 << 32) - 1
+"""The greatest budget that Z3 takes for what it is."""
+
+_PACE = 10.0
+"""Seconds between two lines that tell how far a run is, where there is no terminal to draw on."""
 
 _COLOUR = {"proved": "green", "refuted": "red", "unknown": "yellow"}
 
@@ -20,7 +31,8 @@ def theorem_line(result: TheoremResult) -> str:
     """One theorem's verdict and title as rich markup, and what was not as announced on lines of their own."""
     colour = _COLOUR[result.verdict]
     cost = f"{result.obligations:3d} {result.seconds:6.2f} s {result.rlimit / 1e6:5.2f} M"
-    lines = [f"[{colour}]{result.verdict:8}[/][dim]{cost}[/]  {escape(result.title)}"]
+    known = "  [dim]cached[/]" if result.cached == result.obligations else ""
+    lines = [f"[{colour}]{result.verdict:8}[/][dim]{cost}[/]  {escape(result.title)}{known}"]
     if result.reason:
         lines.append(f"         [yellow]{escape(result.reason)}[/]")
     if is_finding(result):
@@ -61,16 +73,56 @@ def summary(report: ProofReport) -> str:
     proved = sum(result.verdict == "proved" for result in report.theorems)
     findings = sum(result.expected == "refuted" for result in report.theorems)
     confirmed = sum(is_finding(result) for result in report.theorems)
-    obligations = sum(result.obligations for result in report.theorems)
     claimed = len(report.theorems) - findings
     text = f"{proved} of {claimed} theorems proved for every queue size"
     if findings:
         text += f", {confirmed} of {findings} findings refuted as announced"
-    text += f": {obligations} obligations"
+    text += f": {report.obligations} obligations"
+    if report.cached:
+        text += f", {report.cached} of {report.obligations} obligations from the cache"
     if report.kills:
         killed = sum(bool(broken) for broken in report.kills.values())
         text += f"; {killed} of {len(report.kills)} mutants killed"
+    if report.interrupted:
+        text += f"; interrupted with {undecided(report)} theorems undecided"
     return f"{text}; {report.seconds:.1f} s, {report.solver}"
+
+
+def undecided(report: ProofReport) -> int:
+    """How many theorems have no verdict."""
+    return sum(result.verdict == "unknown" for result in report.theorems)
+
+
+class _Plain:
+    """How far a run is, in lines on standard error: none if it is soon over."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= _PACE and done < total:
+            self._told = now
+            left = (now - self._started) * (total - done) / max(done, 1)
+            click.echo(f"ringproof: {done} of {total} obligations, about {left:.0f} s left", err=True)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is told how many obligations are done, and of how many."""
+    if not console.is_terminal:
+        yield _Plain()
+        return
+    columns = (
+        TextColumn("[dim]obligations"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[dim]left"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("obligations", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @click.command()
@@ -81,14 +133,32 @@ def summary(report: ProofReport) -> str:
 @click.option(
     "-j", "--jobs", type=click.IntRange(min=1), default=None, help="Processes; one per core if not given."
 )
-@click.option("--budget", type=click.IntRange(min=1), default=None, help="Solver resources per obligation.")
+@click.option(
+    "--budget", type=click.IntRange(1, _MOST), default=None, help="Solver resources per obligation."
+)
+@click.option(
+    "--cache/--no-cache",
+    "cached",
+    default=None,
+    help="Keep what is proved, and take it from there: as usual, but in CI (CI=true) proofs are only taken.",
+)
 def prove(
-    names: tuple[str, ...], kill: bool, fast: bool, as_json: bool, jobs: int | None, budget: int | None
+    names: tuple[str, ...],
+    kill: bool,
+    fast: bool,
+    as_json: bool,
+    jobs: int | None,
+    budget: int | None,
+    cached: bool | None,
 ) -> int:
     """Prove the theorems about the virtqueue, for every queue size at once.
 
     One line each: verdict, obligations, solver seconds, Z3's resource count in millions, title. With --kill
     a line per mutant follows: the theorems that no longer hold for it.
+
+    Proofs are kept in ringproof/proofs in XDG_CACHE_HOME (else ~/.cache), each under the text of its
+    question, the solver and its options; an entry that is damaged or of another version is discarded with a
+    warning. --no-cache neither takes nor keeps any.
     """
     for name in names:
         if name not in THEOREMS:
@@ -97,16 +167,20 @@ def prove(
     options = {} if budget is None else {"budget": budget}
     # Of some theorems only those mutants say something that are there to break one of them.
     mutants = [mutant for mutant, seeded in MUTANTS.items() if not names or set(seeded.kills) & set(names)]
-    report = discharge(
-        names or None,
-        kill=kill,
-        mutants=mutants,
-        fast=fast,
-        jobs=jobs or 0,
-        on_result=None if as_json else lambda result: console.print(theorem_line(result)),
-        on_mutant=None if as_json else lambda mutant, broken: console.print(mutant_line(mutant, broken)),
-        **options,
-    )
+    with nullcontext() if as_json else _progress(console) as tell:
+        report = discharge(
+            names or None,
+            kill=kill,
+            mutants=mutants,
+            fast=fast,
+            jobs=jobs or 0,
+            on_result=None if as_json else lambda result: console.print(theorem_line(result)),
+            on_mutant=None if as_json else lambda mutant, broken: console.print(mutant_line(mutant, broken)),
+            on_progress=tell,
+            on_warning=lambda warning: click.echo(f"ringproof: {warning}", err=True),
+            cache=chosen(cached),
+            **options,
+        )
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
