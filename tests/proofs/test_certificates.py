@@ -243,7 +243,7 @@ def test_z3s_own_clauses_have_certificates_too(name: str) -> None:
 )
 def test_a_false_lemma_has_no_certificate(mutant: str, name: str, label: str) -> None:
     """Of a mutant's lemma the clauses can be true, and the values that show it refute it in Z3, too."""
-    obligation, model = _obligation(name, label), MUTANTS[mutant].model
+    obligation, model = _obligation(name, label), MUTANTS[mutant].model_of(THEOREMS[name].subject)
     result = certified(THEOREMS[name], obligation, model)
     assert (result.verdict, result.evidence) == ("false", None)
     query: Query = obligation.build(every_size(model))
