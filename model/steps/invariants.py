@@ -175,9 +175,9 @@ def _chain_table(q: Steps, s: Moment) -> Flag:
     def claim(h: Number) -> Flag:
         t = s.addr(h)
         entries = both(s.len(h) == s.size(t) * ENTRY_BYTES, s.size(t) >= 2)
-        negotiated = both(q.indirect_desc, implies(q.mended, s.size(t) <= q.queue_size))
-        alive = both(s.allocated(t), s.table_head(t) == h, entries, negotiated)
-        tabled = both(s.length(h) == 1, any_of(_is_taken_back(s, h), alive))
+        fits = implies(q.mended, s.size(t) <= q.queue_size)
+        alive = both(s.allocated(t), s.table_head(t) == h, entries, fits)
+        tabled = both(q.indirect_desc, s.length(h) == 1, any_of(_is_taken_back(s, h), alive))
         return implies(both(s.outstanding(h), s.indirect(h)), tabled)
 
     return q.size.every(claim)
