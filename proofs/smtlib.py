@@ -85,8 +85,8 @@ _RESERVED = (
     "abs div mod rem select store concat extract repeat zero_extend sign_extend rotate_left rotate_right is "
     "update const lambda to_real to_int is_int divisible iand piand int2bv nat2bv bv2nat bv2int int_to_bv "
     "ubv_to_int sbv_to_int bit2bool exp sin cos tan csc sec cot arcsin arccos arctan sqrt pi euler sep pto "
-    "wand union intersection setminus subset complement member singleton map default choose tuple project "
-    "seq set bag table rel str re fp ff int real set-has-size card choice witness as-array"
+    "wand union intersection setminus subset complement "
+    "bag ff set-has-size as-array"
 )
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_+*=%&^<>/!-]*")
 _PREFIXED = re.compile(r"(bv|fp\.|to_fp|str\.|re\.|seq\.|set\.|bag\.|int\.|real\.|rel\.|tuple\.|table\.)")

@@ -62,6 +62,7 @@ def test_cvc5_and_bitwuzla_agree_on_lemmas_and_findings() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_second_solvers_agree_on_every_theorem() -> None:
     """No obligation is left undecided by cvc5, none of bit-vectors by bitwuzla."""
     report = cross_check(list(THEOREMS.values()), 2)

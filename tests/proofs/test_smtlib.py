@@ -31,23 +31,64 @@ def _read(text: str) -> list[z3.BoolRef]:
     return list(z3.parse_smt2_string(text))
 
 
-def _same(one: z3.ExprRef, other: z3.ExprRef) -> bool:
-    """Whether two formulas are the same but for how Z3 keeps equal things: sums, names of bound variables."""
-    if one.eq(other) or z3.simplify(one).eq(z3.simplify(other)):
+def _plain(term: z3.ExprRef) -> z3.ExprRef:
+    """A conjunction or disjunction of one thing as that thing, of nothing as what it means."""
+    while (z3.is_and(term) or z3.is_or(term)) and term.num_args() < 2:
+        term = term.arg(0) if term.num_args() else z3.BoolVal(z3.is_and(term))
+    return term
+
+
+def _is_named(one: z3.FuncDeclRef, other: z3.FuncDeclRef) -> bool:
+    """Whether the first is the second under the name that it has in a file."""
+    if one == other:
         return True
-    solver = z3.Solver()
-    solver.set("rlimit", 2_000_000)
-    solver.add(one != other)
-    return bool(solver.check() == z3.unsat)
+    sorts = [(each.range(), *(each.domain(n) for n in range(each.arity()))) for each in (one, other)]
+    kinds = {one.kind(), other.kind()}
+    return (
+        kinds == {z3.Z3_OP_UNINTERPRETED}
+        and sorts[0] == sorts[1]
+        and one.name() == smtlib.symbol(other.name()).strip("|")
+    )
+
+
+def _same(one: z3.ExprRef, other: z3.ExprRef) -> bool:
+    """Whether two formulas are the same but for the names of bound variables and how numbers are written."""
+    pairs, seen = [(one, other)], set()
+    while pairs:
+        one, other = map(_plain, pairs.pop())
+        key = one.get_id(), other.get_id()
+        if key in seen or one.eq(other):
+            continue
+        seen.add(key)
+        if z3.is_quantifier(one) and z3.is_quantifier(other):
+            count = one.num_vars()
+            if one.is_forall() != other.is_forall() or count != other.num_vars():
+                return False
+            if any(one.var_sort(each) != other.var_sort(each) for each in range(count)):
+                return False
+            pairs.append((one.body(), other.body()))
+        elif z3.is_app(one) and z3.is_app(other) and _is_named(one.decl(), other.decl()):
+            if one.num_args() != other.num_args():
+                return False
+            pairs += zip(one.children(), other.children(), strict=True)
+        elif not z3.simplify(one).eq(z3.simplify(other)):
+            return False
+    return True
+
+
+_known: dict[int, z3.BoolRef] = {}
 
 
 def _reads_back(theorem: str, label: str) -> None:
-    claim = claimed(theorem, label)
-    written = [*claim.query.hypotheses.values(), z3.Not(claim.query.goal)]
-    found = _read(claim.text().content)
+    """Read back the hypotheses that were not read before, and the goal."""
+    query = claimed(theorem, label).query
+    fresh = {name: each for name, each in query.hypotheses.items() if each.get_id() not in _known}
+    written = [*fresh.values(), z3.Not(query.goal)]
+    found = _read(write(Query(fresh, query.goal), "unknown", {}).content)
     assert len(found) == len(written)
     for one, other in zip(found, written, strict=True):
         assert _same(one, other), (theorem, label, one, other)
+    _known.update({each.get_id(): each for each in fresh.values()})
 
 
 @pytest.mark.parametrize("name", SOME)
