@@ -85,6 +85,8 @@ def summary(report: ProofReport) -> str:
         text += f"; {killed} of {len(report.kills)} mutants killed"
     if report.interrupted:
         text += f"; interrupted with {undecided(report)} theorems undecided"
+        if report.undecided:
+            text += f", and {len(report.undecided)} mutants"
     return f"{text}; {report.seconds:.1f} s, {report.solver}"
 
 
@@ -190,6 +192,6 @@ def prove(
             console.print(f"[dim]given {count} not proved in this run: {', '.join(report.assumed)}[/]")
         if fast:
             console.print("[dim]fast: whether the hypotheses can hold was not checked[/]")
-        for mutant, theorems in report.undecided.items():
+        for mutant, theorems in () if report.interrupted else report.undecided.items():
             console.print(f"[yellow]unknown[/]  {mutant} on {', '.join(theorems)}")
     return exit_code(report)

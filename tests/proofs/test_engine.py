@@ -168,6 +168,37 @@ def test_a_solver_of_no_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         prove(SOME)
 
 
+def test_a_solver_that_dies_is_named_and_never_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends every worker, all theorems are unknown, and the reason names the solver and the end."""
+    monkeypatch.setattr(engine, "discharge", _dies)
+    for result in prove(["need-event-exact", "num-free-exact"], jobs=2).theorems:
+        assert result.verdict == "unknown"
+        assert not result.as_expected
+        assert "z3 5.4.0: the worker process died (SIGABRT)" in result.reason
+
+
+def _dies(_: Task) -> TaskResult:
+    os.abort()
+
+
+def test_progress_ends_with_everything_done() -> None:
+    """Told of every task, the count of obligations only grows, up to all there are."""
+    told: list[tuple[int, int]] = []
+    report = prove(SOME, jobs=2, fast=True, on_progress=lambda *each: told.append(each))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert {total for _, total in told} == {report.obligations}
+    assert told[-1] == (report.obligations, report.obligations)
+
+
+def test_hypotheses_are_shown_to_hold_at_several_sizes() -> None:
+    """The report says at which queue sizes they hold, of each theorem and obligation; a lemma has none."""
+    ring, lemma, _ = prove(SOME, jobs=2).to_json()["theorems"]
+    assert ring["satisfiable_at"] == (2, 4, 8)
+    assert {entry["satisfiable_at"] for entry in ring["details"]} == {(2, 4, 8)}
+    assert lemma["satisfiable_at"] == ()
+    assert lemma["vacuous"] is False
+
+
 @pytest.mark.slow
 def test_an_interrupt_keeps_what_was_decided(tmp_path: Path) -> None:
     """Ctrl-C in the middle of a long run ends all processes, prints no traceback, and gives a report."""

@@ -2,6 +2,7 @@
 
 import operator
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +34,28 @@ def test_a_raising_task_is_a_failure_with_its_message() -> None:
     failure = _outcomes([broken], jobs=1)[broken]
     assert isinstance(failure, Failure)
     assert failure.reason.startswith("ValueError: ")
+
+
+def test_a_killed_worker_is_told_by_its_signal() -> None:
+    """A worker that is killed, or a solver that aborts in it, is named by the signal that ended it."""
+    killed: Job = partial(signal.raise_signal, signal.SIGKILL)
+    aborted: Job = os.abort
+    good: Job = partial(abs, -3)
+    outcomes = _outcomes([killed, aborted, good])
+    assert outcomes[good] == 3
+    for job, name in ((killed, "SIGKILL"), (aborted, "SIGABRT")):
+        failure = outcomes[job]
+        assert isinstance(failure, Failure)
+        assert failure.reason == f"the worker process died ({name})"
+
+
+def test_a_worker_out_of_memory_is_a_failure() -> None:
+    """Memory that runs out in a worker is a reason; the worker goes on."""
+    hungry: Job = partial(bytes, 1 << 62)
+    good: Job = partial(abs, -3)
+    outcomes = _outcomes([hungry, good], jobs=1)
+    assert outcomes[hungry] == Failure("MemoryError")
+    assert outcomes[good] == 3
 
 
 def test_a_stuck_worker_is_given_up() -> None:
