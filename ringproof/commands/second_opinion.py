@@ -50,7 +50,9 @@ def export_obligations(names: Sequence[str], directory: Path, *, jobs: int = 0, 
             json.dumps({"index": str(directory / INDEX), "files": count, "missing": missing}, indent=2)
         )
     else:
-        click.echo(f"{count} obligations written to {directory}, listed in {directory / INDEX}")
+        click.echo(
+            f"{count} obligation{'s' if count != 1 else ''} written to {directory}, listed in {directory / INDEX}"
+        )
     for (theorem, obligation), reason in report.missing.items():
         _complain(f"not written: {theorem}, {obligation!r}: {reason}")
     if report.interrupted:
@@ -146,7 +148,8 @@ def summary(report: CrossCheckReport) -> str:
         asked, same = report.answered(name)
         if asked:
             parts.append(f"{name} {pinned} agrees on {same} of {asked}")
-    text = f"{len(report.opinions)} obligations: {', '.join(parts) or 'no second solver answered'}"
+    count = len(report.opinions)
+    text = f"{count} obligation{'s' if count != 1 else ''}: {', '.join(parts) or 'no second solver answered'}"
     for outcome in ("disagrees", "undecided"):
         found = report.of(outcome)
         if found:

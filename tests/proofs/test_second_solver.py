@@ -319,7 +319,7 @@ def test_the_command_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """An export says where its index is; a folder of something else is bad input, in one line."""
     folder = tmp_path / "out"
     assert commands.export_obligations(["callbacks-rearmed"], folder, jobs=1) == EXIT_HELD
-    assert capsys.readouterr().out == f"1 obligations written to {folder}, listed in {folder / INDEX}\n"
+    assert capsys.readouterr().out == f"1 obligation written to {folder}, listed in {folder / INDEX}\n"
     (tmp_path / "mine").write_text("x")
     with pytest.raises(BadInputError, match="not made by an export"):
         commands.export_obligations(["callbacks-rearmed"], tmp_path)
