@@ -50,9 +50,8 @@ def export_obligations(names: Sequence[str], directory: Path, *, jobs: int = 0, 
             json.dumps({"index": str(directory / INDEX), "files": count, "missing": missing}, indent=2)
         )
     else:
-        click.echo(
-            f"{count} obligation{'s' if count != 1 else ''} written to {directory}, listed in {directory / INDEX}"
-        )
+        things = f"{count} obligation{'s' if count != 1 else ''}"
+        click.echo(f"{things} written to {directory}, listed in {directory / INDEX}")
     for (theorem, obligation), reason in report.missing.items():
         _complain(f"not written: {theorem}, {obligation!r}: {reason}")
     if report.interrupted:
