@@ -148,7 +148,7 @@ def drifts(present: Mapping[str, Figures], record: Mapping[str, Figures]) -> tup
     told: list[str] = []
     for name, figures in present.items():
         if name not in record:
-            told.append(f"{name}: no cost is recorded; to accept {figures.proof:,}: {ACCEPT} {name}")
+            told.append(f"{name}: no cost is recorded; to record it: {ACCEPT} {name}")
             continue
         for what, now, then in _compared(figures, record[name]):
             if not _near(now, then):

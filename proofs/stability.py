@@ -15,11 +15,11 @@ import argparse
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import pool
-from .discharge import BUDGET, HINTED, SMALL_SIZES
+from .discharge import BUDGET, HINTED, PATIENCE, SMALL_SIZES
 from .hints import HINTS
 from .renaming import Renaming, renamed
 from .solver import SolverMismatch, refute, require_pinned
@@ -118,10 +118,15 @@ class TheoremStability:
         return [*(f"{label}: never decided" for label in never), *self.failures]
 
     @property
+    def proved(self) -> list[Trial]:
+        """The trials whose costs can be compared: those that end in a proof."""
+        return [trial for trial in self.trials if trial.usual == "proved"]
+
+    @property
     def ratios(self) -> dict[str, float]:
-        """The cost of all obligations in each variation, with that of the first as 1."""
+        """The cost of all proofs in each variation, with that of the first as 1."""
         totals: dict[str, int] = {}
-        for trial in self.trials:
+        for trial in self.proved:
             for name, outcome in trial.outcomes.items():
                 totals[name] = totals.get(name, 0) + outcome.rlimit
         counts = {name: max(total, FLOOR) for name, total in totals.items()}
@@ -130,7 +135,7 @@ class TheoremStability:
     @property
     def spread(self) -> float:
         """How many times the cheapest variation the dearest costs."""
-        return max(self.ratios.values()) / min(self.ratios.values()) if self.trials else 1.0
+        return max(self.ratios.values()) / min(self.ratios.values()) if self.proved else 1.0
 
 
 def examine(task: Task) -> tuple[Trial, ...]:
@@ -142,22 +147,31 @@ def examine(task: Task) -> tuple[Trial, ...]:
         if variation.renaming is not None
     }
     return tuple(
-        Trial(
-            obligation.label,
-            {
-                variation.name: _decide(
-                    obligation, theorem.subject, task.budget, variation.seed, renamings.get(variation)
-                )
-                for variation in task.variations
-            },
-        )
+        Trial(obligation.label, _outcomes(obligation, theorem.subject, task, renamings))
         for obligation in theorem.obligations
         if obligation.group == task.group
     )
 
 
+def _outcomes(
+    obligation: Obligation, model: type, task: Task, renamings: Mapping[Variation, Renaming]
+) -> dict[str, Outcome]:
+    """Decide one obligation in each variation.
+
+    What a small ring refutes is no longer tried for long from all hypotheses, where there is nothing to find.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for variation in task.variations:
+        refuted = any(outcome.verdict == "refuted" for outcome in outcomes.values())
+        patience = min(PATIENCE, task.budget) if refuted and obligation.every_size else task.budget
+        outcomes[variation.name] = _decide(
+            obligation, model, task.budget, patience, variation.seed, renamings.get(variation)
+        )
+    return outcomes
+
+
 def _decide(
-    obligation: Obligation, model: type, budget: int, seed: int, renaming: Renaming | None
+    obligation: Obligation, model: type, budget: int, patience: int, seed: int, renaming: Renaming | None
 ) -> Outcome:
     """Prove or refute one obligation, trying what the engine tries in its order."""
     spent = 0
@@ -174,7 +188,7 @@ def _decide(
         few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in hint}
         if ask(replace(query, hypotheses=few), min(HINTED, budget)) == "unsat":
             return Outcome("proved", spent)
-    result = ask(query, budget)
+    result = ask(query, patience)
     if result == "unsat":
         return Outcome("proved", spent)
     if not obligation.every_size:
@@ -231,8 +245,8 @@ def lines(theorem: TheoremStability) -> Iterator[str]:
 def fragile(theorems: Sequence[TheoremStability]) -> Iterator[str]:
     """Yield a line on each of the theorems whose cost varies most, and on its obligation that does."""
     for theorem in sorted(theorems, key=lambda each: each.spread, reverse=True)[:FRAGILE]:
-        if theorem.trials:
-            worst = max(theorem.trials, key=lambda trial: trial.spread)
+        if theorem.proved:
+            worst = max(theorem.proved, key=lambda trial: trial.spread)
             counts = {name: outcome.rlimit for name, outcome in worst.outcomes.items()}
             least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
             yield f"{theorem.spread:6.2f}  {theorem.name}"

@@ -47,7 +47,7 @@ def _symbols(term: z3.ExprRef) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_verdict_is_the_same_from_every_seed_and_in_other_words() -> None:
     """Ten seeds, other names, another order: no obligation of any theorem is decided otherwise."""
     found = list(vary())
