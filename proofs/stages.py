@@ -18,7 +18,7 @@ def stage(model: type, queue_size: int | None = None) -> Stage:
     return _stages[key]
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=8192)
 def question(obligation: Obligation, model: type) -> Query:
     """Return what an obligation asks of a model, at every queue size if it takes one."""
     return obligation.build(stage(model))
