@@ -123,7 +123,7 @@ def test_lines_of_progress_are_few(
 ) -> None:
     """Without a terminal a line comes at most every few seconds, says what is left, and goes to stderr."""
     now = [100.0]
-    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("ringproof.commands.prove.time.monotonic", lambda: now[0])
     tell = command._Plain()
     for done in range(1, 31):
         now[0] += 1.0

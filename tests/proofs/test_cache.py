@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,7 +100,7 @@ def test_a_mutant_that_breaks_nothing_is_known_and_one_that_does_is_tried(tmp_pa
     assert again.obligations[-1].counterexample
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[str], str]] = {
     "cut short": lambda text: text[: len(text) // 2],
     "empty": lambda _: "",
     "no JSON": lambda text: "?" + text,
@@ -213,9 +215,9 @@ def test_old_entries_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for number, name in enumerate("abc"):
         store.write("proof", name, {"seconds": 0.0, "rlimit": 0})
         stamp = time.time() - 100 + number
-        stored.os.utime(tmp_path / f"{name}.json", (stamp, stamp))
+        os.utime(tmp_path / f"{name}.json", (stamp, stamp))
     (tmp_path / ".left").write_text("")
-    stored.os.utime(tmp_path / ".left", (0, 0))
+    os.utime(tmp_path / ".left", (0, 0))
     store.prune()
     assert sorted(place.name for place in tmp_path.iterdir()) == ["b.json", "c.json"]
 
