@@ -180,7 +180,7 @@ def _shrunk(query: Query, names: tuple[str, ...], cost: int) -> tuple[str, ...]:
 
 def _cost(query: Query, names: tuple[str, ...], limit: int) -> int | None:
     few = {name: query.hypotheses[name] for name in names}
-    answer = refute(replace(query, hypotheses=few), limit)
+    answer = refute(replace(query, hypotheses=few), max(limit, 1))
     return answer.rlimit if answer.result == "unsat" else None
 
 
