@@ -29,7 +29,7 @@ RESOURCES = 200_000
 """cvc5's budget for one question (some 30,000 a second): over three times what the dearest takes."""
 
 HINTED = 70_000
-"""cvc5's budget for a question from few hypotheses: twice what the dearest takes; all can be asked after it."""
+"""cvc5's budget for a question from few hypotheses: twice what the dearest takes; all may follow."""
 
 SECONDS = 20.0
 """bitwuzla's budget for one question."""
