@@ -150,7 +150,7 @@ STEPS_THEOREMS = (
         "At every step, an available entry stays until it is read",
         (
             "Whatever statement comes between the device's look at avail_idx and its read of the slot, the "
-            "slot holds the head that was published there."
+            "slot holds the head that was published there. Never more than queue_size chains are in flight."
         ),
         "2.7.13/n2",
         (),
@@ -277,7 +277,8 @@ STEPS_THEOREMS = (
             "A driver that switches callbacks on, looks once more and finds nothing, may wait: when what it "
             "asked for is completed, an interrupt is pending, being handled, or about to be decided on, "
             "whatever was completed at whatever statement in between. It asks for a chain in flight, never "
-            "for one that is already back or not yet added. An interrupt that finds something used wakes it."
+            "for one that is already back or not yet added. An interrupt that finds something used wakes "
+            "it; one without news is borne, however often it comes."
         ),
         "2.7.14/n1",
         (),
