@@ -78,11 +78,13 @@ def core(query: Query, rlimit: int, *, seed: int = 0) -> tuple[str, ...] | None:
     context = z3.Context()
     solver = _solver(context, options(rlimit, seed))
     solver.add(z3.Not(query.goal).translate(context))
-    for name, hypothesis in query.hypotheses.items():
-        solver.assert_and_track(hypothesis.translate(context), z3.Bool(name, context))
+    # Tracked by names that no formula has: the model has a flag called ``waiting``, too.
+    tracked = {f"hypothesis: {name}": name for name in query.hypotheses}
+    for mark, name in tracked.items():
+        solver.assert_and_track(query.hypotheses[name].translate(context), z3.Bool(mark, context))
     if solver.check() != z3.unsat:
         return None
-    needed = {str(name) for name in solver.unsat_core()}
+    needed = {tracked[mark.decl().name()] for mark in solver.unsat_core()}
     return tuple(name for name in query.hypotheses if name in needed)
 
 
