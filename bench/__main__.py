@@ -4,6 +4,7 @@ Timings on shared machines vary twofold; resource counts of the solver do not, a
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from ringproof.building import build_driver, c_sources
 from ringproof.journey.described import described
 from ringproof.journey.pcap import PcapWriter
 from ringproof.model.ring import Ring
+from ringproof.model.steps.queue import Steps
 from ringproof.proofs.theorem import Theorem
 from ringproof.proofs.theorems import THEOREMS
 from ringproof.validation.net_throughput import differential_rate
 from ringproof.validation.throughput import c_alone, differential
+
+from .growth import table
 
 TRACED = ("A1", "A2", "A5", "A6", "A7", "B1", "B3", "B5", "B11", "D1")
 _MIB = 1024
@@ -36,11 +40,15 @@ class Figure:
     reached: bool
 
 
-def _run(*arguments: str) -> tuple[float, dict[str, Any]]:
-    """Runs ``ringproof ARGUMENTS --json`` in a process of its own; its seconds and its document."""
+def _run(*arguments: str, cache: str | None = None) -> tuple[float, dict[str, Any]]:
+    """Runs ``ringproof ARGUMENTS --json`` in a process of its own; its seconds and its document.
+
+    ``cache`` is a folder for what this machine keeps, instead of the usual one.
+    """
     started = time.perf_counter()
     command = [sys.executable, "-m", "ringproof", *arguments, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "XDG_CACHE_HOME": cache} if cache else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
     return time.perf_counter() - started, json.loads(done.stdout)
@@ -52,14 +60,32 @@ def _seconds(what: str, seconds: float, target: float, note: str = "") -> Figure
 
 def _proofs() -> list[Figure]:
     figures = []
+    stepwise = [name for name, theorem in THEOREMS.items() if theorem.subject is Steps]
     for what, arguments, target in (
-        ("all theorems, cold", ("prove",), 30.0),
-        ("all theorems, --fast", ("prove", "--fast"), 5.0),
+        ("step-wise theorems, cold", ("prove", "--no-cache", *stepwise), 60.0),
+        ("all theorems, cold", ("prove", "--no-cache"), 60.0),
+        ("all theorems, cold, --fast", ("prove", "--no-cache", "--fast"), 10.0),
     ):
         seconds, report = _run(*arguments)
         work = sum(theorem["rlimit"] for theorem in report["theorems"]) / 1e6
         figures.append(_seconds(what, seconds, target, f", {work:.1f} M resources"))
-    return figures
+    with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as folder:
+        _run("prove", "--cache", cache=folder)
+        figures.append(_seconds("all theorems, from the cache", _run("prove", cache=folder)[0], 2.0))
+    seconds, report = _run("prove", "--cross-check")
+    figures.append(_seconds("all theorems decided again by cvc5", seconds, 300.0))
+    return [*figures, _growth()]
+
+
+def _growth() -> Figure:
+    """One queue size at a time against all at once; reached if the latter costs less than the largest."""
+    rows = table()
+    costs = ", ".join(
+        f"{what} {spent / 1e6:.2f} M" + (f" ({undecided} of {asked} undecided)" if undecided else "")
+        for what, asked, undecided, spent in rows
+    )
+    cheap = rows[0][2] == 0 and rows[0][3] < rows[-1][3]
+    return Figure("some obligations at one size after another", costs, "every size below the largest", cheap)
 
 
 def _traces() -> list[Figure]:
