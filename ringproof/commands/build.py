@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from ..building import build_driver, c_sources
-from ..errors import unknown_name
+from ..errors import BadInputError, unknown_name
 from ..patching import UnknownMutant, mutated_driver
+from ..proofs.mutants.registry import STEPS_ONLY
 
 PROFILES = ("virtio-1.x", "linux-3.11")
 
@@ -14,7 +15,7 @@ PROFILES = ("virtio-1.x", "linux-3.11")
 def build_shipped(output: Path | None, *, profile: str = "virtio-1.x", mutant: str | None = None) -> Path:
     """Build the C driver in ``profile``, with a defect seeded if ``mutant`` names one; return the library.
 
-    Raises BuildError, PatchError, and BadInputError for a mutant nobody knows.
+    Raises BuildError, PatchError, and BadInputError for a mutant nobody knows, or that no driver has.
     """
     faithful = profile == "linux-3.11"
     if mutant is None:
@@ -23,6 +24,11 @@ def build_shipped(output: Path | None, *, profile: str = "virtio-1.x", mutant: s
     try:
         return mutated_driver(mutant, output, linux_3_11=faithful)
     except UnknownMutant as error:
+        if error.mutant_id in STEPS_ONLY:
+            title = STEPS_ONLY[error.mutant_id].title
+            raise BadInputError(
+                f"{error.mutant_id} ({title}) is in no driver: it is seeded into a model of the proofs only"
+            ) from None
         raise unknown_name("mutant", error.mutant_id, error.known) from None
 
 

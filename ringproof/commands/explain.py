@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from ..building import c_sources
 from ..errors import unknown_name
-from ..proofs.mutants.registry import DESCRIBED, MUTANTS
+from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.theorems import THEOREMS
 from ..validation.clauses import CLAUSES, Clause
 from ..validation.net_campaign import net_checks
@@ -31,7 +31,8 @@ def _theorem(name: str) -> list[str]:
         lines.append(f"  a finding: refuted, as announced; ringproof trace {name} shows a run")
     elif theorem.broken_by:
         lines.append(
-            f"  broken by  {', '.join(theorem.broken_by)}; then no other theorem is: prove {name} --kill"
+            f"  broken by  {', '.join(theorem.broken_by)}; then no other theorem of its model is: "
+            f"prove {name} --kill"
         )
     else:
         breakers = ", ".join(mutant for mutant, seeded in MUTANTS.items() if name in seeded.kills)
@@ -41,11 +42,13 @@ def _theorem(name: str) -> list[str]:
 
 def _mutant(name: str) -> list[str]:
     mutant = DESCRIBED[name]
+    broken = next(theorem for theorem in THEOREMS if theorem in MUTANTS[name].kills)
+    shown = f"prove {broken} --kill" if name in STEPS_ONLY else f"trace {name}"
     return [
         f"[bold]{escape(mutant.title)}[/]   [dim]mutant {name}[/]",
         f"  the defect  {escape(mutant.change)}",
         f"  seen in     {escape(mutant.seen_in)}",
-        f"  counterexample: ringproof trace {name}",
+        f"  counterexample: ringproof {shown}",
     ]
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from ..errors import EXIT_HELD, EXIT_UNKNOWN, BadInputError, unknown_name
 from ..journey.making import NoNetTrace, is_made_here, make_net_trace
 from ..journey.terminal import render_trace
-from ..proofs.mutants.registry import DESCRIBED, MUTANTS
+from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.mutants.unrolled import UNSEEDED
 from ..proofs.search.deepening import DEFAULT_BUDGET
 from ..proofs.search.portfolio import DEFAULT_DEPTH
@@ -31,10 +31,18 @@ def mutant_named(name: str) -> str:
         ids = [*THEOREMS[name].broken_by, *(mutant for mutant in MUTANTS if name in MUTANTS[mutant].kills)]
     else:
         raise unknown_name("mutant or theorem", name, [*DESCRIBED, *THEOREMS])
-    seeded = [mutant for mutant in ids if mutant not in UNSEEDED]
+    seeded = [mutant for mutant in ids if mutant not in UNSEEDED and mutant not in STEPS_ONLY]
     if not seeded:
-        raise BadInputError(f"{ids[0]} ({DESCRIBED[ids[0]].title}) has no trace: {UNSEEDED[ids[0]]}")
+        raise BadInputError(f"{ids[0]} ({DESCRIBED[ids[0]].title}) has no trace: {_untraced(ids[0])}")
     return seeded[0]
+
+
+def _untraced(mutant: str) -> str:
+    """Why a mutant has no trace, and what shows it instead."""
+    if mutant in UNSEEDED:
+        return UNSEEDED[mutant]
+    broken = next(name for name in THEOREMS if name in MUTANTS[mutant].kills)
+    return f"it is seeded into a model of the proofs only; ringproof prove {broken} --kill shows it"
 
 
 def _whole_driver(name: str, as_json: bool, output: Path | None, everything: bool) -> int:
