@@ -41,7 +41,7 @@ STEPS_THEOREMS = (
             "free_head and every next field always name a descriptor."
         ),
         "detach_buf",
-        (),
+        ("A6",),
         ("free-head", "next-in-range", "free-links"),
     ),
     _theorem(
@@ -52,7 +52,7 @@ STEPS_THEOREMS = (
             "that fill a chain write free descriptors only."
         ),
         "2.7.13/n1",
-        (),
+        ("X4",),
         ("free-in-range", "has-position", "has-descriptor", "taken-is-owned", "chain-is-taken", "one-owner"),
         claims.TAKES_FREE_ONES,
     ),
@@ -64,7 +64,7 @@ STEPS_THEOREMS = (
             "between operations it is exact, so a chain is accepted just when it fits."
         ),
         "virtqueue_add",
-        (),
+        ("A5", "A14", "X3"),
         ("num-free",),
         claims.ROOM,
     ),
@@ -78,7 +78,7 @@ STEPS_THEOREMS = (
             "ones."
         ),
         "2.7.13.1/n1",
-        (),
+        ("A1", "A10", "A13"),
         ("program", "arguments", "filling", "descriptors-as-asked", "chain-links", "chain-directions"),
         claims.CHAIN_AS_ASKED,
     ),
@@ -103,7 +103,7 @@ STEPS_THEOREMS = (
             "number of segments or the queue size. detach_buf stops on the chain's last descriptor."
         ),
         "detach_buf",
-        (),
+        ("X28",),
         ("walking", "scanning"),
         claims.LOOPS_END,
     ),
@@ -116,7 +116,7 @@ STEPS_THEOREMS = (
             "descriptor that names the table has INDIRECT as its only flag, and its length in bytes."
         ),
         "2.7.5.3/n1",
-        (),
+        ("X30",),
         ("table-as-asked", "building", "entries-as-asked", "table-shape"),
         claims.TABLE_AS_ASKED,
     ),
@@ -165,7 +165,7 @@ STEPS_THEOREMS = (
             "that is spent, and the driver writes none."
         ),
         "2.7/n3",
-        (),
+        ("X5",),
         ("used-entries",),
         claims.USED_SLOT,
     ),
@@ -189,7 +189,7 @@ STEPS_THEOREMS = (
             "id is in range, has a token, and is the head of the chain completed next."
         ),
         "virtqueue_get_buf",
-        (),
+        ("X7",),
         (),
         claims.GOOD_ID,
     ),
@@ -202,7 +202,7 @@ STEPS_THEOREMS = (
             "was still outstanding. No add overwrites one."
         ),
         "virtqueue_get_buf",
-        (),
+        ("X2",),
         ("tokens", "coming-back"),
         claims.TOKENS,
     ),
@@ -214,7 +214,7 @@ STEPS_THEOREMS = (
             "the counts would. While the device is live avail_idx moves on by one per chain, and never back."
         ),
         "2.7.6.1a",
-        (),
+        ("B3", "B5", "B6"),
         ("indices",),
         claims.INDICES,
     ),
@@ -227,7 +227,7 @@ STEPS_THEOREMS = (
             "sees these writes in this order takes a barrier, which this model does not have."
         ),
         "2.7.13/n4",
-        (),
+        ("X6",),
         ("slot-written",),
         claims.WRITTEN_FIRST,
     ),
@@ -240,7 +240,7 @@ STEPS_THEOREMS = (
             "them."
         ),
         "2.7.10.1f",
-        (),
+        ("B11",),
         ("adds-since-kick", "kick-range"),
         claims.KICK_COUNT,
     ),
@@ -320,7 +320,7 @@ STEPS_THEOREMS = (
             "kicked."
         ),
         "virtqueue_add",
-        (),
+        ("A15",),
         (),
         claims.REFUSED,
     ),
@@ -332,7 +332,7 @@ STEPS_THEOREMS = (
             "and its table, and takes avail_idx back by one; when it finds none, nothing is outstanding."
         ),
         "virtqueue_detach_unused_buf",
-        (),
+        ("X29",),
         (),
         claims.UNUSED,
     ),
