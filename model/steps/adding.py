@@ -154,7 +154,7 @@ class Adding(Setting):
         return Step(s.pc == Pc.PUBLISH, after)
 
     def published(self, s: Moment) -> Moment:
-        """Return the moment with the new chain outstanding (ghost); its descriptors were the top free ones."""
+        """Return the moment with the new chain outstanding (ghost); its descriptors were the top free."""
         h, free, number = s.head, s.free, s.published
 
         def owner(d: Number) -> Number:
