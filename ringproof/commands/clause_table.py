@@ -26,16 +26,16 @@ def clause_table(as_json: bool, names: Collection[str], verdicts: Mapping[str, V
     With ``verdicts``, theorem to verdict of a run, each theorem is printed with its own. Returns EXIT_HELD:
     what a run decided is for its own exit code. Raises BadInputError for a name nobody knows.
     """
-    rows = _chosen(names)
+    chosen = rows(names)
     if as_json:
-        click.echo(json.dumps(_to_json(rows, verdicts), indent=2))
+        click.echo(json.dumps(_to_json(chosen, verdicts), indent=2))
         return EXIT_HELD
     console = Console(highlight=False)
-    for row in rows:
+    for row in chosen:
         for line in _laid_out(row, verdicts, console):
             line.rstrip()
             console.print(line, soft_wrap=True)
-    console.print(Text(_summary(rows, verdicts), style="bold"))
+    console.print(Text(_summary(chosen, verdicts), style="bold"))
     return EXIT_HELD
 
 
@@ -58,12 +58,13 @@ def _ids(said: str) -> list[str]:
     return [first, *(letter if len(letter) > 1 else first[:-1] + letter for letter in letters)]
 
 
-def _chosen(names: Collection[str]) -> Sequence[ClauseRow]:
+def rows(names: Collection[str]) -> Sequence[ClauseRow]:
+    """The clauses that theorems or clauses of these names speak of; all if none is named."""
     for name in names:
         if name not in THEOREMS and name not in CLAUSE_TABLE:
             raise unknown_name("theorem or clause", name, [*THEOREMS, *CLAUSE_TABLE])
-    rows = CLAUSE_TABLE.values()
-    return [row for row in rows if not names or row.id in names or set(row.theorems) & set(names)]
+    every = CLAUSE_TABLE.values()
+    return [row for row in every if not names or row.id in names or set(row.theorems) & set(names)]
 
 
 def _laid_out(row: ClauseRow, verdicts: Mapping[str, Verdict] | None, console: Console) -> Iterator[Text]:

@@ -4,22 +4,29 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, unknown_name
+from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError, unknown_name
 from ..proofs.cache import chosen
+from ..proofs.clause_table import CLAUSE_TABLE
 from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
 from ..proofs.mutants.registry import MUTANTS, described
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
+from .certificates import certify
+from .clause_table import clause_table, rows
+from .second_opinion import cross_check, export_obligations
 
 _MOST = (1 << 32) - 1
 """The greatest budget that Z3 takes for what it is."""
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 _PACE = 10.0
 """Seconds between two lines that tell how far a run is, where there is no terminal to draw on."""
@@ -144,6 +151,13 @@ def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
     default=None,
     help="Keep what is proved, and take it from there: as usual, but in CI (CI=true) proofs are only taken.",
 )
+@click.option(
+    "--clauses", is_flag=True, help="Then print which clause of VIRTIO 1.3, 2.7, rests on which theorem."
+)
+@click.option("--cross-check", "crossed", is_flag=True, help="Have cvc5 and bitwuzla decide, instead of Z3.")
+@click.option("--export", type=_FOLDER, metavar="DIR", help="Write each obligation as an SMT-LIB file.")
+@click.option("--certify", "certified", is_flag=True, help="Have proofs of bit-vector lemmas checked.")
+@click.option("--certificates", type=_FOLDER, metavar="DIR", help="With --certify: write the proofs here.")
 def prove(
     names: tuple[str, ...],
     kill: bool,
@@ -152,6 +166,11 @@ def prove(
     jobs: int | None,
     budget: int | None,
     cached: bool | None,
+    clauses: bool,
+    crossed: bool,
+    export: Path | None,
+    certified: bool,
+    certificates: Path | None,
 ) -> int:
     """Prove the theorems about the virtqueue, for every queue size at once.
 
@@ -161,11 +180,32 @@ def prove(
     Proofs are kept in ringproof/proofs in XDG_CACHE_HOME (else ~/.cache), each under the text of its
     question, the solver and its options; an entry that is damaged or of another version is discarded with a
     warning. --no-cache neither takes nor keeps any.
+
+    --clauses also takes ids of clauses as names. --cross-check, --export and --certify prove nothing by Z3:
+    other solvers decide the same obligations (exit code 4 if two disagree), read them from files, or have
+    their proofs checked by programs that trust no solver.
     """
+    if sum((clauses, crossed, export is not None, certified)) > 1:
+        raise BadInputError("one of --clauses, --cross-check, --export and --certify at a time")
+    if certificates is not None and not certified:
+        raise BadInputError("--certificates DIR goes with --certify")
     for name in names:
-        if name not in THEOREMS:
+        if name not in THEOREMS and not (clauses and name in CLAUSE_TABLE):
             raise unknown_name("theorem", name, THEOREMS)
+    if crossed:
+        return cross_check(names, as_json=as_json, jobs=jobs or 0)
+    if export is not None:
+        return export_obligations(names, export, jobs=jobs or 0, as_json=as_json)
+    if certified:
+        return certify(names, as_json, certificates)
     console = Console(highlight=False, soft_wrap=True)
+    asked = names
+    if clauses:
+        chosen_rows = rows(names) if names else ()
+        names = tuple(dict.fromkeys(theorem for row in chosen_rows for theorem in row.theorems))
+        if asked and not names:
+            return clause_table(as_json, asked)
+    quiet = as_json or clauses
     options = {} if budget is None else {"budget": budget}
     # Of some theorems only those mutants say something that are there to break one of them.
     mutants = [mutant for mutant, seeded in MUTANTS.items() if not names or set(seeded.kills) & set(names)]
@@ -176,16 +216,18 @@ def prove(
             mutants=mutants,
             fast=fast,
             jobs=jobs or 0,
-            on_result=None if as_json else lambda result: console.print(theorem_line(result)),
-            on_mutant=None if as_json else lambda mutant, broken: console.print(mutant_line(mutant, broken)),
+            on_result=None if quiet else lambda result: console.print(theorem_line(result)),
+            on_mutant=None if quiet else lambda mutant, broken: console.print(mutant_line(mutant, broken)),
             on_progress=tell,
             on_warning=lambda warning: click.echo(f"ringproof: {warning}", err=True),
             cache=chosen(cached),
             **options,
         )
-    if as_json:
+    if clauses:
+        clause_table(as_json, asked, {result.name: result.verdict for result in report.theorems})
+    elif as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
-    else:
+    if not as_json:
         console.print(f"[bold]{summary(report)}[/]")
         if report.assumed:
             count = f"{len(report.assumed)} theorem{'s' if len(report.assumed) > 1 else ''}"
