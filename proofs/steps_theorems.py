@@ -78,7 +78,7 @@ STEPS_THEOREMS = (
             "ones."
         ),
         "2.7.13.1/n1",
-        ("A1", "A10", "A13"),
+        ("A1", "A10", "A13", "F3"),
         ("program", "arguments", "filling", "descriptors-as-asked", "chain-links", "chain-directions"),
         claims.CHAIN_AS_ASKED,
     ),
@@ -116,7 +116,7 @@ STEPS_THEOREMS = (
             "descriptor that names the table has INDIRECT as its only flag, and its length in bytes."
         ),
         "2.7.5.3/n1",
-        ("X30",),
+        ("X30", "F6", "F7"),
         ("table-as-asked", "building", "entries-as-asked", "table-shape"),
         claims.TABLE_AS_ASKED,
     ),
@@ -129,7 +129,7 @@ STEPS_THEOREMS = (
             "allocated: none leaks, nor when the device is reset and all chains are taken back unused."
         ),
         "2.7.5.3/n2",
-        (),
+        ("F11",),
         ("table-owner", "chain-table"),
         claims.TABLE_LIVES,
     ),
@@ -240,7 +240,7 @@ STEPS_THEOREMS = (
             "them."
         ),
         "2.7.10.1f",
-        ("B11",),
+        ("B11", "X1"),
         ("adds-since-kick", "kick-range"),
         claims.KICK_COUNT,
     ),
@@ -281,7 +281,7 @@ STEPS_THEOREMS = (
             "it; one without news is borne, however often it comes."
         ),
         "2.7.14/n1",
-        (),
+        ("D15",),
         ("callbacks", "signals", "waiting", "interrupt-due"),
         claims.INTERRUPTS_ARRIVE,
     ),
@@ -294,7 +294,7 @@ STEPS_THEOREMS = (
             "16-bit indices are."
         ),
         "virtqueue_enable_cb_delayed",
-        (),
+        ("D2",),
         ("arming",),
         claims.DELAYED,
     ),
@@ -307,7 +307,7 @@ STEPS_THEOREMS = (
             "It writes neither avail_event nor used_idx nor used.flags, which are the device's."
         ),
         "virtqueue_disable_cb",
-        (),
+        ("D3", "D11"),
         (),
         claims.CALLBACKS_OFF,
     ),
@@ -320,7 +320,7 @@ STEPS_THEOREMS = (
             "kicked."
         ),
         "virtqueue_add",
-        ("A15",),
+        ("A15", "D14"),
         (),
         claims.REFUSED,
     ),
@@ -341,7 +341,7 @@ STEPS_THEOREMS = (
         "Mended: with EVENT_IDX avail.flags stays 0",
         "virtio-1.x: if EVENT_IDX was negotiated, NO_INTERRUPT is never set.",
         "2.7.7.1c",
-        (),
+        ("X31",),
         (),
         claims.FLAGS_ZERO,
     ),

@@ -137,7 +137,7 @@ class _X9(Steps):
         return both(super().kick_needed(s), no(s.no_notify))
 
 
-class _X32(Steps):
+class _X31(Steps):
     def switches_flags(self) -> Flag:
         return True
 
@@ -162,6 +162,6 @@ MUTANTS: dict[str, Mutation] = {
     "F11": breaks(_F11, "table-lives-until-used"),
     "X1": breaks(_X1, "kick-count-at-every-step"),
     "X9": breaks(_X9, "kick-count-at-every-step", "kick-only-when-asked"),
-    "X32": breaks(_X32, "flags-stay-zero"),
+    "X31": breaks(_X31, "flags-stay-zero"),
 }
 """Every mutant of the catalogs that is seeded here, by id."""

@@ -91,7 +91,7 @@ _ALL = (
         "Linux before b92b1b89a33c (2012)",
     ),
     Mutant(
-        "X32",
+        "X31",
         "avail.flags is written although EVENT_IDX was negotiated",
         "in the virtio-1.x profile, too, switching callbacks off sets NO_INTERRUPT",
         "Linux 3.11 itself",
