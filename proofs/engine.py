@@ -110,19 +110,30 @@ def _outcomes(
         yield from pool.run(discharge, tasks, jobs, DEADLINE)
         return
     cache = replace(cache, solver=NAME, warnings=[])
-    unknown = []
-    for task in tasks:
-        outcome = recall(task, cache)
-        if outcome is None:
-            unknown.append(task)
-        else:
-            yield task, outcome
-    warnings = cache.told()
-    for task, worked_out in pool.run(functools.partial(discharge, cache=cache), unknown, jobs, DEADLINE):
-        if warnings and isinstance(worked_out, TaskResult):
-            worked_out = replace(worked_out, warnings=(*warnings, *worked_out.warnings))
-            warnings = ()
+    known: list[tuple[Task, TaskResult]] = []
+
+    def unknown() -> Iterator[Task]:
+        # A finding is never known from before: workers are busy with these while the rest is looked up.
+        yield from (task for task in tasks if _is_finding(task))
+        for task in tasks:
+            outcome = None if _is_finding(task) else recall(task, cache)
+            if outcome is not None:
+                known.append((task, replace(outcome, warnings=cache.told())))
+            elif not _is_finding(task):
+                yield task
+
+    fresh = functools.partial(discharge, cache=replace(cache, warnings=[]))
+    for task, worked_out in pool.run(fresh, unknown(), jobs, DEADLINE):
+        yield from known
+        known.clear()
+        if isinstance(worked_out, TaskResult):
+            worked_out = replace(worked_out, warnings=(*cache.told(), *worked_out.warnings))
         yield task, worked_out
+    yield from known
+
+
+def _is_finding(task: Task) -> bool:
+    return task.mutant is None and THEOREMS[task.theorem].expected == "refuted"
 
 
 class _Progress:

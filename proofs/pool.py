@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
@@ -45,13 +45,13 @@ def run(
 
     The function must be importable by name. A worker that dies, or holds a task for more than
     ``deadline`` seconds, costs that task alone: another worker takes its place. Leaving the iteration
-    early, by an exception too, ends all workers.
+    early, by an exception too, ends all workers. Tasks are drawn one by one as workers become free, so they
+    may be found while workers work.
     """
-    waiting = deque(tasks)
+    waiting = iter(tasks)
     workers: list[_Worker[Task]] = []
     try:
-        while waiting and len(workers) < jobs:
-            workers.append(_start(function, waiting.popleft()))
+        workers += (_start(function, task) for task in islice(waiting, jobs))
         while workers:
             ready = wait([worker.connection for worker in workers], timeout=1.0)
             for worker in list(workers):
@@ -62,10 +62,9 @@ def run(
                 if not alive:
                     _end(worker)
                     workers.remove(worker)
-                    if waiting:
-                        workers.append(_start(function, waiting.popleft()))
-                elif waiting:
-                    _give(worker, waiting.popleft())
+                    workers += (_start(function, task) for task in islice(waiting, 1))
+                elif following := list(islice(waiting, 1)):
+                    _give(worker, following[0])
                 else:
                     _end(worker)
                     workers.remove(worker)
