@@ -1,6 +1,8 @@
 """The list of theorems: each proved, for its own reasons, and with hypotheses that can hold."""
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import z3
@@ -9,6 +11,9 @@ from ringproof.model.invariants import INVARIANTS, assumed
 from ringproof.model.ring import Ring, Step
 from ringproof.model.size import EverySize, OneSize
 from ringproof.model.state import State, arbitrary
+from ringproof.model.steps import invariants as steps_invariants
+from ringproof.model.steps.queue import Steps
+from ringproof.proofs import steps_induction
 from ringproof.proofs.counterexample import changes
 from ringproof.proofs.discharge import HINTED, Task, discharge, examine
 from ringproof.proofs.engine import is_tried, judge
@@ -20,14 +25,20 @@ from ringproof.proofs.theorems import THEOREMS
 
 BUDGET = 4_000_000
 
+Keeps = Callable[..., Iterator[Obligation]]
 
-def test_each_invariant_has_one_owner() -> None:
-    """Every invariant that the proofs assume is proved, by one theorem."""
-    owned = [name for theorem in THEOREMS.values() for name in theorem.owns]
-    assert sorted(owned) == sorted(INVARIANTS)
-    for theorem in THEOREMS.values():
-        kept = {obligation.label for obligation in keeps(*theorem.owns)}
-        assert kept <= {obligation.label for obligation in theorem.obligations}
+
+@pytest.mark.parametrize(
+    ("subject", "invariants", "kept"),
+    [(Ring, INVARIANTS, keeps), (Steps, steps_invariants.INVARIANTS, steps_induction.keeps)],
+)
+def test_each_invariant_has_one_owner(subject: type, invariants: Mapping[str, Any], kept: Keeps) -> None:
+    """Every invariant that the proofs of a model assume is proved, by one theorem."""
+    theorems = [theorem for theorem in THEOREMS.values() if theorem.subject is subject]
+    assert sorted(name for theorem in theorems for name in theorem.owns) == sorted(invariants)
+    for theorem in theorems:
+        labels = {obligation.label for obligation in kept(*theorem.owns)}
+        assert labels <= {obligation.label for obligation in theorem.obligations}
 
 
 def test_labels_name_one_obligation() -> None:
@@ -229,10 +240,12 @@ def test_each_mutant_breaks_just_the_theorems_it_should(mutant: str) -> None:
 
 
 def test_every_theorem_has_a_mutant_of_its_own() -> None:
-    """The mutants a theorem names break it and nothing else; none breaks nothing; each theorem can break."""
+    """The mutants a theorem names break no other of its model; each theorem breaks; each mutant breaks one."""
     for name in PROVED:
-        for mutant in THEOREMS[name].broken_by:
-            assert MUTANTS[mutant].kills == {name}
+        theorem = THEOREMS[name]
+        of_model = {other.name for other in THEOREMS.values() if other.subject is theorem.subject}
+        for mutant in theorem.broken_by:
+            assert MUTANTS[mutant].kills & of_model == {name}
     assert set(MUTANTS) == set(DESCRIBED)
     assert set(PROVED) == {name for mutant in MUTANTS.values() for name in mutant.kills}
     assert all(mutant.kills for mutant in MUTANTS.values())
