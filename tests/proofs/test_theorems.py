@@ -240,7 +240,7 @@ def test_each_mutant_breaks_just_the_theorems_it_should(mutant: str) -> None:
 
 
 def test_every_theorem_has_a_mutant_of_its_own() -> None:
-    """The mutants a theorem names break no other of its model; each theorem breaks; each mutant breaks one."""
+    """The mutants a theorem names break no other of its model; each mutant breaks one, and each is broken."""
     for name in PROVED:
         theorem = THEOREMS[name]
         of_model = {other.name for other in THEOREMS.values() if other.subject is theorem.subject}
