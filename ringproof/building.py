@@ -18,13 +18,15 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from .errors import BadInputError
+
 _TIMEOUT = 300.0  # seconds; a compiler that takes longer has hung
 _STANDARD_FLAGS = ("-std=c11", "-O2")
 _CANDIDATES = ("cc", "gcc", "clang")
 _LOCATED_ERROR = re.compile(r"^(?P<where>[^:\s][^:]*:\d+):(?:\d+:)? (?:fatal )?error: (?P<what>.*)$")
 
 
-class BuildError(Exception):
+class BuildError(BadInputError):
     """A build did not come about; the message is one line."""
 
 

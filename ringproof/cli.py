@@ -3,41 +3,54 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from . import __version__
-from .building import BuildError
-from .commands.build import build
-from .commands.demo import demo
-from .commands.explain import explain
-from .commands.prove import prove
-from .commands.replay import replay
-from .commands.trace import trace
-from .commands.validate import validate
-from .commands.xmit import xmit
 from .errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_UNKNOWN, BadInputError
-from .patching import PatchError
-from .proofs.engine import SolverMismatch
-from .traces.document import TraceError
-from .validation.library import LibraryError
 
 _EPILOG = (
     "Exit codes: 0 all held; 1 something was refuted or a driver failed; 2 usage or bad input; "
-    "3 something is unknown; 130 interrupted."
+    "3 something is unknown; 4 two solvers disagree; 130 interrupted."
 )
 
 
+class CannotStartError(Exception):
+    """A verb needs a library that is not there or does not load; the message is one line."""
+
+
+class _Verbs(click.Group):
+    """Loads a verb when it is asked for: what one of them needs costs the others no time."""
+
+    names = ("prove", "trace", "validate", "replay", "explain", "build", "xmit", "demo")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of the alphabet."""
+        del ctx
+        return sorted(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of that name, from its module. Raises CannotStartError if that does not load."""
+        del ctx
+        if cmd_name not in self.names:
+            return None
+        try:
+            module = import_module(f"{__package__}.commands.{cmd_name}")
+        except Exception as error:  # A solver that is not there, or is damaged, says so in many ways.
+            raise CannotStartError(f"cannot start: {error}") from error
+        verb: click.Command = getattr(module, cmd_name)
+        return verb
+
+
 @click.group(
-    epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Verbs,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="ringproof")
 def app() -> None:
     """Check virtio transmit drivers: prove, trace and validate."""
-
-
-for _verb in (prove, trace, validate, replay, explain, build, xmit, demo):
-    app.add_command(_verb)
 
 
 def _complain(message: str) -> None:
@@ -56,10 +69,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _complain(error.format_message())
         return EXIT_BAD_INPUT
-    except (BadInputError, BuildError, LibraryError, PatchError, TraceError) as error:
+    except BadInputError as error:
         _complain(str(error))
         return EXIT_BAD_INPUT
-    except SolverMismatch as error:
+    except CannotStartError as error:
+        _complain(str(error))
+        return EXIT_UNKNOWN
+    except RuntimeError as error:
+        from .proofs.solver import SolverMismatch  # loaded by whoever raised it
+
+        if not isinstance(error, SolverMismatch):
+            raise
         _complain(str(error))
         return EXIT_UNKNOWN
     except BrokenPipeError:

@@ -8,7 +8,9 @@ def main() -> NoReturn:
     """Runs ``sys.argv`` and exits with its code; 3 when a library it needs (Z3 above all) is not there."""
     try:
         from .cli import run
+
+        code = run()
     except ImportError as error:
-        print(f"ringproof: cannot start: {error}", file=sys.stderr)  # noqa: T201 - nothing else is loaded yet
-        sys.exit(3)
-    sys.exit(run())
+        print(f"ringproof: cannot start: {error}", file=sys.stderr)  # noqa: T201 - perhaps nothing else is loaded
+        code = 3
+    sys.exit(code)

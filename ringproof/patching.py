@@ -19,6 +19,7 @@ import whatthepatch
 from whatthepatch.exceptions import HunkException, WhatThePatchException
 
 from .building import Compiler, build_driver, c_sources
+from .errors import BadInputError
 
 _HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@", re.MULTILINE)
 _PREAMBLE = re.compile(r"^(?:diff|index) .*\n", re.MULTILINE)
@@ -26,7 +27,7 @@ _FILE = re.compile(r"^(?=--- .*\n\+\+\+ )", re.MULTILINE)
 _LEFT_OUT = shutil.ignore_patterns("mutants", "__pycache__")
 
 
-class PatchError(Exception):
+class PatchError(BadInputError):
     """A patch does not apply exactly; the message is one line and names patch and hunk."""
 
 

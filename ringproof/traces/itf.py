@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import BadInputError
+
 LANES = ("init", "driver", "device", "both")
 FORMAT_DESCRIPTION = "https://apalache-mc.org/docs/adr/015adr-trace.html"
 
@@ -23,7 +25,7 @@ _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
 
 
-class TraceError(Exception):
+class TraceError(BadInputError):
     """A file is no trace document that can be read; the message is one line naming file and place."""
 
 

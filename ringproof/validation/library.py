@@ -9,6 +9,8 @@ from elftools.construct.lib.container import Container
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
+from ..errors import BadInputError
+
 ENTRY = "rp_driver_entry"
 """The one symbol a driver exports."""
 NET_ENTRY = "rp_net_driver_entry"
@@ -23,7 +25,7 @@ _KINDS = {
 }
 
 
-class LibraryError(Exception):
+class LibraryError(BadInputError):
     """A library cannot be used; the message is one line that says which and why."""
 
 
