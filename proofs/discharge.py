@@ -30,7 +30,7 @@ BUDGET = 12_000_000
 HINTED = 500_000
 """Resources for the attempt from hinted hypotheses: the dearest takes less than half."""
 
-PATIENCE = 500_000
+PATIENCE = 1_000_000
 """Resources for the attempt on a mutant from all hypotheses, before small rings are searched."""
 
 SMALL_SIZES = (2, 1, 4, 8)
