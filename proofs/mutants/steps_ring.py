@@ -199,6 +199,21 @@ class _X7(Steps):
         return both(super().is_good(s, head), head != 0)
 
 
+class _X10(Steps):
+    def give(self, s: Moment, c: Choice) -> Step[Moment]:
+        step, fresh = super().give(s, c), self.initial()
+        after = step.after
+        empty = after.free == self.queue_size
+
+        def rebuilt(name: str) -> Map:
+            new, old = getattr(fresh, name), getattr(after, name)
+            return lambda index: either(empty, new(index), old(index))
+
+        maps = {name: rebuilt(name) for name in ("next", "gpos", "gat")}
+        free_head = either(empty, fresh.free_head, after.free_head)
+        return replace(step, after=replace(after, free_head=free_head, **maps))
+
+
 class _X27(Steps):
     def publish(self, s: Moment, c: Choice) -> Step[Moment]:
         # What is available is what avail_idx says, also a slot that nobody has written.
@@ -262,6 +277,7 @@ MUTANTS: dict[str, Mutation] = {
     "X5": breaks(_X5, "used-slot-at-every-step"),
     "X6": breaks(_X6, "published-after-written"),
     "X7": breaks(_X7, "bad-ring-never-at-any-step"),
+    "X10": breaks(_X10),
     "X27": breaks(
         _X27,
         "avail-slot-at-every-step",

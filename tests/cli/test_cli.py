@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ringproof.cli import run
-from ringproof.proofs.mutants.catalog import CATALOG
+from ringproof.proofs.mutants.registry import DESCRIBED, STEPS_ONLY
 from ringproof.proofs.theorems import THEOREMS
 from ringproof.validation.clauses import CLAUSES
 from ringproof.validation.net_campaign import net_checks
@@ -51,6 +51,17 @@ def test_unknown_name_suggests_the_nearest(
         assert run([*arguments, "--json"]) == 0
     else:
         assert hint in _complaint(capsys, *arguments)
+
+
+@pytest.mark.parametrize("mutant", STEPS_ONLY)
+def test_a_mutant_of_the_proofs_has_neither_trace_nor_driver(
+    capsys: pytest.CaptureFixture[str], mutant: str
+) -> None:
+    """What only the proofs have is told in one line, with the theorem that shows it."""
+    assert "ringproof prove" in _complaint(capsys, "trace", mutant)
+    assert "is in no driver" in _complaint(capsys, "build", "--mutant", mutant)
+    assert run(["explain", mutant]) == 0
+    assert "counterexample: ringproof prove" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("size", ["0", "3", "65536", "-4"])
@@ -145,7 +156,7 @@ def test_explain_knows_everything(capsys: pytest.CaptureFixture[str]) -> None:
     """Every theorem and every mutant can be explained, and the overview lists them."""
     assert run(["explain"]) == 0
     overview = capsys.readouterr().out
-    for name in (*THEOREMS, *CATALOG):
+    for name in (*THEOREMS, *DESCRIBED):
         assert name in overview
         assert run(["explain", name]) == 0
         assert name in capsys.readouterr().out

@@ -110,7 +110,8 @@ def test_runs_break_what_the_proofs_say(mutant: str) -> None:
             if not (lost and entry.startswith("always: ")):
                 broken.add(theorems[entry])
     assert broken <= SEEDED[mutant].kills
-    assert broken or mutant in RARE
+    # One that breaks nothing is there to show that what is harmless stands.
+    assert broken or mutant in RARE or not SEEDED[mutant].kills
 
 
 def _entries(name: str) -> list[str]:
