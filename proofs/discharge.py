@@ -92,8 +92,8 @@ def discharge(task: Task, cache: Cache | None = None) -> TaskResult:
     theorem = THEOREMS[task.theorem]
     obligations = [entry for entry in theorem.obligations if entry.group == task.group]
     if task.mutant is None:
-        # A finding is shown by a small ring, not by how long the proof fails.
-        patience = task.budget if theorem.expected == "proved" else PATIENCE
+        # A finding is shown by a small ring, not by how long its proof fails.
+        patience = task.budget if theorem.expected == "proved" else 0
         result = examine(task, obligations, theorem.subject, cache, patience)
     else:
         model = MUTANTS[task.mutant].model_of(theorem.subject)
@@ -111,7 +111,9 @@ def examine(
     """Try obligations of one group on the model, and their hypotheses on small ones."""
     results, keys = [], []
     for obligation in obligations:
-        result, name = _decided(obligation, model, task.budget, patience or task.budget, cache)
+        result, name = _decided(
+            obligation, model, task.budget, task.budget if patience is None else patience, cache
+        )
         results.append(result)
         keys.append(name)
     found = witness(obligations, model, cache) if task.witness else None
@@ -213,11 +215,14 @@ def _hinted(obligation: Obligation, query: Query) -> Query | None:
 def _verdict(
     obligation: Obligation, query: Query, few: Query | None, model: type, budget: int, patience: int
 ) -> ObligationResult:
-    """Prove or refute one obligation: from the hinted hypotheses, from all, on small rings, and insisting."""
+    """Prove or refute one obligation: from the hinted hypotheses, from all, on small rings, and insisting.
+
+    Before small rings are looked at, all hypotheses get the resources of ``patience``; with none they wait.
+    """
     answer = Answer("unknown", 0.0, 0) if few is None else refute(few, min(HINTED, budget))
     result = ObligationResult(obligation.label, "unknown", answer.seconds, answer.rlimit)
-    if answer.result != "unsat":
-        answer = refute(query, min(patience, budget))
+    if answer.result != "unsat" and (patience or not obligation.every_size):
+        answer = refute(query, min(patience or budget, budget))
         result = _spent(result, answer)
     if answer.result == "unsat":
         return replace(result, verdict="proved", reason="")

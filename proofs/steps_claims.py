@@ -213,7 +213,23 @@ def _no_indirect_in_chain(q: Steps, s: Moment) -> tuple[Flag, Flag]:
 
 
 INDIRECT = (
+    claim("a table is begun only if that was negotiated", "add_in_table", lambda t: t.queue.indirect_desc),
     claim("a table is used only if that was negotiated", "take_descriptor", lambda t: t.queue.indirect_desc),
+    claim(
+        "the descriptor of a table is INDIRECT, without NEXT",
+        "take_descriptor",
+        lambda t: both(t.after.indirect(t.after.head), no(t.after.has_next(t.after.head))),
+    ),
+    claim(
+        "a descriptor of a chain is not INDIRECT",
+        "fill_descriptor",
+        lambda t: no(t.after.indirect(t.before.cursor)),
+    ),
+    claim(
+        "an entry of a table is not INDIRECT",
+        "fill_entry",
+        lambda t: no(t.after.entry_indirect(t.before.table, t.before.count)),
+    ),
     always("INDIRECT stands alone, without NEXT, and only if negotiated", _indirect_alone),
     always("no entry of a table is INDIRECT", _entries_plain),
     always("no descriptor down a chain is INDIRECT", _no_indirect_in_chain),
@@ -545,7 +561,19 @@ def _chain_fits(mended: bool) -> Callable[[Steps, Moment], tuple[Flag, Flag]]:
     return formula
 
 
-CHAIN_FITS = (always("no chain in flight is longer than the queue", _chain_fits(mended=True)),)
+CHAIN_FITS = (
+    claim(
+        "a chain begun in a table is no longer than the queue",
+        "add_in_table",
+        lambda t: (t.queue.mended, t.after.segments <= t.queue.queue_size),
+    ),
+    claim(
+        "a chain begun in the ring is no longer than the queue",
+        "add_in_ring",
+        lambda t: t.after.segments <= t.queue.queue_size,
+    ),
+    always("no chain in flight is longer than the queue", _chain_fits(mended=True)),
+)
 CHAIN_FITS_LINUX = (
     always("Linux 3.11: no chain in flight is longer than the queue", _chain_fits(mended=False)),
 )
