@@ -1356,7 +1356,11 @@ HINTS: dict[str, frozenset[str]] = {
         ("detach: the table freed is that of the chain taken back", "chain-table coming-back guard"),
         ("always: between operations with nothing in flight no table is allocated", "chains-are-numbers given table-owner"),
         ("add_in_table: a new table is nobody's", "chain-table guard"),
+        ("add_in_table: a table is begun only if that was negotiated", "guard"),
         ("take_descriptor: a table is used only if that was negotiated", "arguments guard"),
+        ("take_descriptor: the descriptor of a table is INDIRECT, without NEXT", ""),
+        ("fill_descriptor: a descriptor of a chain is not INDIRECT", ""),
+        ("fill_entry: an entry of a table is not INDIRECT", ""),
         ("always: INDIRECT stands alone, without NEXT, and only if negotiated", "chain-is-taken chain-links chain-table"),
         ("always: no entry of a table is INDIRECT", "given table-shape"),
         ("always: no descriptor down a chain is INDIRECT", "chain-directions chain-table has-position taken-is-owned"),
@@ -2599,6 +2603,8 @@ HINTS: dict[str, frozenset[str]] = {
         ("retract: avail_idx counts one chain less", "guard indices"),
         ("give: after a reset one chain less is outstanding, and avail_idx alone lags", "given guard program"),
         ("always: with EVENT_IDX avail.flags is 0", "callbacks given"),
+        ("add_in_table: a chain begun in a table is no longer than the queue", "given guard"),
+        ("add_in_ring: a chain begun in the ring is no longer than the queue", "guard"),
         ("always: no chain in flight is longer than the queue", "chain-is-taken chain-table free-in-range given room-above table-owner"),
     )
 }
