@@ -209,7 +209,7 @@ class _X10(Steps):
             new, old = getattr(fresh, name), getattr(after, name)
             return lambda index: either(empty, new(index), old(index))
 
-        maps = {name: rebuilt(name) for name in ("next", "gpos", "gat")}
+        maps: dict[str, Any] = {name: rebuilt(name) for name in ("next", "gpos", "gat")}
         free_head = either(empty, fresh.free_head, after.free_head)
         return replace(step, after=replace(after, free_head=free_head, **maps))
 

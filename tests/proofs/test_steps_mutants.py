@@ -89,14 +89,14 @@ def test_every_step_wise_theorem_is_broken_by_some_mutant(name: str) -> None:
 
 @pytest.mark.parametrize("mutant", [each for each in SEEDED if SEEDED[each].concerns(Steps)])
 def test_runs_break_what_the_proofs_say(mutant: str) -> None:
-    """What a random run of the mutant breaks first, a theorem of its kill table says: no other can fail.
+    """What a random run of the mutant breaks first is said by theorems that the kill table names.
 
     Up to there everything held, so the last step of the run is a counterexample to induction.
     """
     sought = watch(*(THEOREMS[name] for name in PROVED))
     theorems = {entry: name for name in PROVED for entry in _entries(name)}
     broken = set()
-    for seed in range(8):
+    for seed in range(12):
         rng = random.Random(seed)
         setting = {name: rng.random() < 0.6 for name in ("event_idx", "indirect_desc", "mended")}
         queue = plain(rng.choice((1, 2, 4)), MUTANTS[mutant].model_of(Steps), **setting)
@@ -109,6 +109,8 @@ def test_runs_break_what_the_proofs_say(mutant: str) -> None:
         for entry in run.broken if run is not None else ():
             if not (lost and entry.startswith("always: ")):
                 broken.add(theorems[entry])
+        if broken:
+            break
     assert broken <= SEEDED[mutant].kills
     # One that breaks nothing is there to show that what is harmless stands.
     assert broken or mutant in RARE or not SEEDED[mutant].kills
