@@ -72,7 +72,7 @@ def prove(
     tried = (tuple(MUTANTS) if mutants is None else tuple(mutants)) if kill else ()
     run = _Run(theorems, tried, on_result, on_mutant)
     tasks = [
-        Task(theorem.name, group, witness=not fast, budget=budget)
+        Task(theorem.name, group, witness=not fast, budget=budget, quick=fast)
         for theorem in theorems
         for group in theorem.groups
     ]
