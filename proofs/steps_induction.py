@@ -5,13 +5,13 @@ to those it needs (``hints``).
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..model.steps.invariants import INVARIANTS, assumed
 from ..model.steps.moment import Choice, Moment, unknown
-from ..model.steps.queue import Steps
+from ..model.steps.queue import DRIVER, HANDLER, Steps
 from ..model.term import Flag, Step
 from .stepwise import modelled, term
 from .theorem import Obligation, Query, Stage
@@ -111,6 +111,15 @@ def claim(label: str, step: str, formula: Callable[[Taken], Flag | tuple[Flag, F
         return _asked(taken, hypotheses, result)
 
     return Obligation(f"{step}: {label}", step, build)
+
+
+def every_step(
+    label: str,
+    formula: Callable[[Taken], Flag | tuple[Flag, Flag]],
+    names: Iterable[str] = (*DRIVER, *HANDLER),
+) -> tuple[Obligation, ...]:
+    """Return the claim of each step of driver and handler, or of those named."""
+    return tuple(claim(label, name, formula) for name in names)
 
 
 def always(label: str, formula: Callable[[Steps, Moment], tuple[Flag, Flag]]) -> Obligation:

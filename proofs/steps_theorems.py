@@ -7,7 +7,8 @@ otherwise. Memory is sequentially consistent, the device honest, and one context
 
 from ..model.steps.invariants import INVARIANTS
 from ..model.steps.queue import Steps
-from . import steps_claims as claims
+from . import steps_chain_claims as chains
+from . import steps_event_claims as events
 from .steps_induction import keeps
 from .theorem import Obligation, Theorem
 
@@ -37,7 +38,7 @@ STEPS_THEOREMS = (
         "At every step, free_head and next lead through what is free",
         (
             "Between any two statements of driver, handler and device, the next fields lead from free_head "
-            "through all descriptors that are free and not yet promised to the chain being added, each once. "
+            "through all descriptors that are free and not yet taken by the chain being added, each once. "
             "free_head and every next field always name a descriptor."
         ),
         "detach_buf",
@@ -54,7 +55,7 @@ STEPS_THEOREMS = (
         "2.7.13/n1",
         ("X4",),
         ("free-in-range", "has-position", "has-descriptor", "taken-is-owned", "chain-is-taken", "one-owner"),
-        claims.TAKES_FREE_ONES,
+        chains.TAKES_FREE_ONES,
     ),
     _theorem(
         "num-free-at-every-step",
@@ -66,21 +67,21 @@ STEPS_THEOREMS = (
         "virtqueue_add",
         ("A5", "A14", "X3"),
         ("num-free",),
-        claims.ROOM,
+        chains.ROOM,
     ),
     _theorem(
         "chain-filled-as-asked",
         "The loop of an add fills the chain that was asked for",
         (
             "Out and in lists, round by round: when avail_idx moves on, descriptor k of the chain has "
-            "address and length of segment k, WRITE just if the segment is for the device to write, NEXT on "
-            "all but the last, and each links to the one that follows. Readable ones come before writable "
-            "ones."
+            "address and length of segment k as the caller gave it, WRITE just if the segment is for the "
+            "device to write, NEXT on all but the last, and each links to the one that follows. Readable "
+            "ones come before writable ones."
         ),
         "2.7.13.1/n1",
         ("A1", "A10", "A13", "F3"),
         ("program", "arguments", "filling", "descriptors-as-asked", "chain-links", "chain-directions"),
-        claims.CHAIN_AS_ASKED,
+        chains.CHAIN_AS_ASKED,
     ),
     _theorem(
         "published-chain-untouched",
@@ -92,7 +93,7 @@ STEPS_THEOREMS = (
         "3.3.1a",
         (),
         (),
-        claims.UNTOUCHED,
+        chains.UNTOUCHED,
     ),
     _theorem(
         "walks-end",
@@ -100,12 +101,13 @@ STEPS_THEOREMS = (
         (
             "Each round of the loops that fill a chain or a table, that follow NEXT in detach_buf, and that "
             "look for unused buffers leaves one round fewer, counted from a number that is at most the "
-            "number of segments or the queue size. detach_buf stops on the chain's last descriptor."
+            "number of segments or the queue size, and nothing that comes between adds rounds. detach_buf "
+            "stops on the chain's last descriptor."
         ),
         "detach_buf",
         ("X28",),
         ("walking", "scanning"),
-        claims.LOOPS_END,
+        chains.LOOPS_END,
     ),
     _theorem(
         "table-filled-as-asked",
@@ -118,7 +120,7 @@ STEPS_THEOREMS = (
         "2.7.5.3/n1",
         ("X30", "F6", "F7"),
         ("table-as-asked", "building", "entries-as-asked", "table-shape"),
-        claims.TABLE_AS_ASKED,
+        chains.TABLE_AS_ASKED,
     ),
     _theorem(
         "table-lives-until-used",
@@ -131,7 +133,7 @@ STEPS_THEOREMS = (
         "2.7.5.3/n2",
         ("F11",),
         ("table-owner", "chain-table"),
-        claims.TABLE_LIVES,
+        chains.TABLE_LIVES,
     ),
     _theorem(
         "indirect-as-negotiated",
@@ -143,7 +145,7 @@ STEPS_THEOREMS = (
         "2.7.5.3.1a",
         (),
         (),
-        claims.INDIRECT,
+        chains.INDIRECT,
     ),
     _theorem(
         "avail-slot-at-every-step",
@@ -155,7 +157,7 @@ STEPS_THEOREMS = (
         "2.7.13/n2",
         (),
         ("room-above", "room-below", "room-between", "in-flight-fits", "avail-entries"),
-        claims.AVAIL_SLOT,
+        chains.AVAIL_SLOT,
     ),
     _theorem(
         "used-slot-at-every-step",
@@ -167,7 +169,7 @@ STEPS_THEOREMS = (
         "2.7/n3",
         ("X5",),
         ("used-entries",),
-        claims.USED_SLOT,
+        chains.USED_SLOT,
     ),
     _theorem(
         "device-finds-chains-in-flight",
@@ -179,7 +181,7 @@ STEPS_THEOREMS = (
         "2.7.6/n2",
         (),
         ("time", "numbers-are-chains", "chains-are-numbers", "held"),
-        claims.FINDS_CHAINS,
+        chains.FINDS_CHAINS,
     ),
     _theorem(
         "bad-ring-never-at-any-step",
@@ -191,20 +193,20 @@ STEPS_THEOREMS = (
         "virtqueue_get_buf",
         ("X7",),
         (),
-        claims.GOOD_ID,
+        chains.GOOD_ID,
     ),
     _theorem(
         "token-once-never-early",
         "A token comes back once, and never before its chain is completed",
         (
             "get_buf hands out the token of the chain completed next, which the device has published as "
-            "used; it is forgotten in the same statement. After a reset a token comes back of a chain that "
-            "was still outstanding. No add overwrites one."
+            "used; it is forgotten in the same statement, and nothing changes it before it is returned. "
+            "After a reset a token comes back of a chain that was still outstanding. No add overwrites one."
         ),
         "virtqueue_get_buf",
         ("X2",),
         ("tokens", "coming-back"),
-        claims.TOKENS,
+        chains.TOKENS,
     ),
     _theorem(
         "indices-at-every-step",
@@ -216,7 +218,7 @@ STEPS_THEOREMS = (
         "2.7.6.1a",
         ("B3", "B5", "B6"),
         ("indices",),
-        claims.INDICES,
+        chains.INDICES,
     ),
     _theorem(
         "published-after-written",
@@ -229,7 +231,7 @@ STEPS_THEOREMS = (
         "2.7.13/n4",
         ("X6",),
         ("slot-written",),
-        claims.WRITTEN_FIRST,
+        chains.WRITTEN_FIRST,
     ),
     _theorem(
         "kick-count-at-every-step",
@@ -242,7 +244,7 @@ STEPS_THEOREMS = (
         "2.7.10.1f",
         ("B11", "X1"),
         ("adds-since-kick", "kick-range"),
-        claims.KICK_COUNT,
+        events.KICK_COUNT,
     ),
     _theorem(
         "no-kick-lost",
@@ -256,34 +258,36 @@ STEPS_THEOREMS = (
         "2.7.10.1d",
         (),
         ("doze", "kick-due"),
-        claims.KICKS_ARRIVE,
+        events.KICKS_ARRIVE,
     ),
     _theorem(
         "kick-only-when-asked",
-        "The device is notified only when the negotiated suppression asks for it",
+        "A kick notifies only when the negotiated suppression asks for it",
         (
             "With EVENT_IDX just if avail_event is passed, whatever NO_NOTIFY holds; without, just if "
-            "NO_NOTIFY is clear, whatever avail_event holds. virtio-1.x: a full ring is no exception."
+            "NO_NOTIFY is clear, whatever avail_event holds. Nothing else of driver and handler notifies; "
+            "of linux-3.11 an add to a full ring does."
         ),
         "2.7.10.1e",
         (),
         (),
-        claims.KICKS_ASKED_FOR,
+        events.KICKS_ASKED_FOR,
     ),
     _theorem(
         "no-interrupt-lost",
         "No interrupt is lost between the last reclaim and going idle",
         (
-            "A driver that switches callbacks on, looks once more and finds nothing, may wait: when what it "
-            "asked for is completed, an interrupt is pending, being handled, or about to be decided on, "
-            "whatever was completed at whatever statement in between. It asks for a chain in flight, never "
-            "for one that is already back or not yet added. An interrupt that finds something used wakes "
-            "it; one without news is borne, however often it comes."
+            "A driver that finds nothing used while callbacks are on, or that switches them on and looks "
+            "once more, may wait, if no interrupt came meanwhile: when what it asked for is completed, an "
+            "interrupt is pending, being handled, or about to be decided on, whatever was completed at "
+            "whatever statement in between. If any chain is in flight it asks for one of them, never for "
+            "one that is already back. An interrupt that finds something used wakes it; one without news is "
+            "borne, however often it comes."
         ),
         "2.7.14/n1",
         ("D15",),
-        ("callbacks", "signals", "waiting", "interrupt-due"),
-        claims.INTERRUPTS_ARRIVE,
+        ("callbacks", "signals", "armed", "waiting", "interrupt-due"),
+        events.INTERRUPTS_ARRIVE,
     ),
     _theorem(
         "delayed-callback-exact",
@@ -296,33 +300,34 @@ STEPS_THEOREMS = (
         "virtqueue_enable_cb_delayed",
         ("D2",),
         ("arming",),
-        claims.DELAYED,
+        events.DELAYED,
     ),
     _theorem(
         "callbacks-off-stay-off",
         "Callbacks that are off stay off, and those that are on are asked for",
         (
-            "used_event is written as callbacks are switched on and as get_buf takes an element while they "
-            "are on, and never else; a driver that has switched them off is asked for by nothing it writes. "
-            "It writes neither avail_event nor used_idx nor used.flags, which are the device's."
+            "Callbacks are switched by disable_cb, enable_cb, enable_cb_delayed and the interrupt's "
+            "callback, and by nothing else. used_event is written as they are switched on, and by get_buf "
+            "if it has just seen that they are on, and never else. The driver writes neither avail_event "
+            "nor used_idx nor used.flags, which are the device's."
         ),
         "virtqueue_disable_cb",
         ("D3", "D11"),
         (),
-        claims.CALLBACKS_OFF,
+        events.CALLBACKS_OFF,
     ),
     _theorem(
         "full-ring-refuses-cleanly",
-        "An add that is refused leaves no trace, and wakes the device",
+        "An add that is refused changes nothing, and tells the device",
         (
             "ENOSPC means that fewer descriptors are free than the chain has segments; nothing has changed, "
-            "and if the chain has anything for the device to read, the device is notified, or in virtio-1.x "
-            "kicked."
+            "and if the chain has anything for the device to read, the device is notified. virtio-1.x kicks "
+            "instead: the device is notified if it wants to know of what was added before."
         ),
         "virtqueue_add",
         ("A15", "D14"),
         (),
-        claims.REFUSED,
+        events.REFUSED,
     ),
     _theorem(
         "unused-detached-once",
@@ -334,7 +339,7 @@ STEPS_THEOREMS = (
         "virtqueue_detach_unused_buf",
         ("X29",),
         (),
-        claims.UNUSED,
+        chains.UNUSED,
     ),
     _theorem(
         "flags-stay-zero",
@@ -343,7 +348,7 @@ STEPS_THEOREMS = (
         "2.7.7.1c",
         ("X31",),
         (),
-        claims.FLAGS_ZERO,
+        events.FLAGS_ZERO,
     ),
     _theorem(
         "chain-fits-queue",
@@ -352,7 +357,7 @@ STEPS_THEOREMS = (
         "2.7.5.3.1c",
         (),
         (),
-        claims.CHAIN_FITS,
+        chains.CHAIN_FITS,
     ),
     _finding(
         "flags-stay-zero-linux-3.11",
@@ -362,7 +367,7 @@ STEPS_THEOREMS = (
             "the device has to ignore it."
         ),
         "2.7.7.1c",
-        claims.FLAGS_ZERO_LINUX,
+        events.FLAGS_ZERO_LINUX,
     ),
     _finding(
         "chain-fits-queue-linux-3.11",
@@ -372,7 +377,7 @@ STEPS_THEOREMS = (
             "descriptor is free and there is memory."
         ),
         "2.7.5.3.1c",
-        claims.CHAIN_FITS_LINUX,
+        chains.CHAIN_FITS_LINUX,
     ),
     _finding(
         "full-ring-kick-linux-3.11",
@@ -382,7 +387,7 @@ STEPS_THEOREMS = (
             "is set and nothing was added."
         ),
         "2.7.10.1c",
-        claims.FULL_RING_KICK,
+        events.FULL_RING_KICK,
     ),
 )
 """The theorems and findings of the step-wise model, in the order reports print them."""

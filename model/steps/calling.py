@@ -49,24 +49,18 @@ class Calling(Setting):
 
     def interrupt(self, s: Moment, _: Choice) -> Step[Moment]:
         """Take an interrupt that is pending, which acknowledges it."""
-        return Step(
-            both(s.live, s.irq, no(s.handling)), replace(s, irq=self.irq_after_taken(), handling=True)
-        )
+        guard = both(s.live, s.irq, no(s.handling), no(s.calling))
+        return Step(guard, replace(s, irq=self.irq_after_taken(), handling=True))
 
     def handle(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Find something used: the callback switches callbacks off and wakes the driver. Else: not ours."""
-        called = self.calls_back(s)
-        off = self.disabled(replace(s, waiting=False, woken=True))
-        after = replace(
-            s,
-            handling=False,
-            irq=self.irq_after_handled(s),
-            waiting=both(s.waiting, no(called)),
-            woken=either(called, off.woken, s.woken),
-            wanted=either(called, off.wanted, s.wanted),
-            no_interrupt=either(called, off.no_interrupt, s.no_interrupt),
-        )
+        """Look whether something was used: if not, the interrupt is not ours."""
+        after = replace(s, handling=False, calling=self.calls_back(s), irq=self.irq_after_handled(s))
         return Step(both(s.live, s.handling), after)
+
+    def call_back(self, s: Moment, _: Choice) -> Step[Moment]:
+        """Call the callback: it switches callbacks off and wakes the driver (skb_xmit_done)."""
+        woken = replace(s, calling=False, waiting=False, woken=True)
+        return Step(both(s.live, s.calling), self.disabled(woken))
 
     # Decisions.
 

@@ -6,8 +6,8 @@ its two suppression fields; before it waits to be notified it asks for that, and
 
 from dataclasses import replace
 
-from ..size import u16
-from ..term import Flag, Step, both, either, no, store
+from ..size import WORD, u16
+from ..term import Flag, Step, any_of, both, either, no, store
 from .moment import Choice, Moment
 from .setting import Setting
 
@@ -38,9 +38,9 @@ class Device(Setting):
         return Step(both(s.live, h >= 0, h < self.queue_size, s.held(h)), after)
 
     def device_publishes(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Move used_idx on over all elements written."""
+        """Move used_idx on over all elements written, also before it has decided on those before."""
         after = replace(s, used_idx=u16(s.staged), used=s.staged, deciding=True)
-        return Step(both(s.live, no(s.deciding), s.used < s.staged), after)
+        return Step(both(s.live, s.used < s.staged, s.staged - s.signalled < WORD), after)
 
     def device_signals(self, s: Moment, _: Choice) -> Step[Moment]:
         """Read what the driver asks for, and interrupt if it is that."""
@@ -63,8 +63,9 @@ class Device(Setting):
         return Step(both(s.live, s.dozing), replace(s, dozing=False, asleep=s.avail_idx == u16(s.read)))
 
     def device_wakes(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Take a notification."""
-        return Step(both(s.live, s.notified), replace(s, notified=False, dozing=False, asleep=False))
+        """Take a notification, if one is pending, or wake for reasons of its own."""
+        guard = both(s.live, any_of(s.notified, s.dozing, s.asleep))
+        return Step(guard, replace(s, notified=False, dozing=False, asleep=False))
 
     def device_fidgets(self, s: Moment, c: Choice) -> Step[Moment]:
         """Write anything to its suppression fields while it works."""

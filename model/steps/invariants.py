@@ -26,10 +26,13 @@ class Invariant:
     holds: Callable[[Steps, Moment], Flag]
 
 
-_ADDING = (Pc.TABLE, Pc.TAKE, Pc.FILL, Pc.REMEMBER, Pc.SLOT, Pc.PUBLISH)
+ADDING = (Pc.TABLE, Pc.TAKE, Pc.FILL, Pc.REMEMBER, Pc.SLOT, Pc.PUBLISH)
+"""Where an add is under way and its chain not yet published."""
+
 _TAKEN = (Pc.REMEMBER, Pc.SLOT, Pc.PUBLISH)
 _AFTER_RESET = (Pc.IDLE, Pc.SCAN, Pc.DETACH, Pc.WALK, Pc.RETRACT)
-_MAY_WAIT = (*_ADDING, Pc.IDLE, Pc.COUNT, Pc.PREPARE, Pc.DECIDE, Pc.NOTIFY)
+_BEFORE_REARMED = (Pc.ADVANCE, Pc.ASK, Pc.REARM)
+_MAY_WAIT = (*ADDING, Pc.IDLE, Pc.COUNT, Pc.PREPARE, Pc.DECIDE, Pc.NOTIFY)
 
 
 def at(s: Moment, *pcs: Pc) -> Flag:
@@ -43,7 +46,7 @@ def _is_taken_back(s: Moment, h: Number) -> Flag:
 
 
 def _in_table(s: Moment) -> Flag:
-    return both(at(s, *_ADDING), s.tabled)
+    return both(at(s, *ADDING), s.tabled)
 
 
 # Where the driver is.
@@ -66,7 +69,7 @@ def _arguments(q: Steps, s: Moment) -> Flag:
     room = both(s.taking == either(s.tabled, 1, s.segments), s.taking <= s.free, s.head == s.gat(s.free - 1))
     table = both(q.indirect_desc, s.segments >= 2, implies(q.mended, s.segments <= q.queue_size))
     return both(
-        implies(at(s, *_ADDING), both(call, room, implies(s.tabled, table))),
+        implies(at(s, *ADDING), both(call, room, implies(s.tabled, table))),
         implies(at(s, Pc.TABLE, Pc.TAKE), s.tabled),
         implies(at(s, Pc.FILL), no(s.tabled)),
     )
@@ -293,9 +296,17 @@ def _callbacks(q: Steps, s: Moment) -> Flag:
     return s.no_interrupt == both(q.switches_flags(), no(s.wanted))
 
 
-def _signals(q: Steps, s: Moment) -> Flag:
-    fresh = both(s.signalled >= 0, s.signalled <= s.used, s.used - s.signalled <= q.queue_size)
-    return both(fresh, implies(no(s.deciding), s.signalled == s.used))
+def _signals(_: Steps, s: Moment) -> Flag:
+    counted = both(s.signalled >= 0, s.signalled <= s.used, s.used - s.signalled < WORD)
+    return both(counted, implies(no(s.deciding), s.signalled == s.used))
+
+
+def _armed(q: Steps, s: Moment) -> Flag:
+    low = s.last_used - either(at(s, *_BEFORE_REARMED), 1, 0)
+    named = both(low <= s.event, s.event <= s.published, s.used_event == u16(s.event))
+    ahead = implies(s.last_used < s.published, s.event < s.published)
+    asked = both(s.live, q.event_idx, s.wanted, no(at(s, Pc.EVENT)))
+    return implies(asked, both(named, ahead))
 
 
 def _arming(q: Steps, s: Moment) -> Flag:
@@ -318,7 +329,8 @@ def _waiting(q: Steps, s: Moment) -> Flag:
 
 def _interrupt_due(q: Steps, s: Moment) -> Flag:
     passed = either(q.event_idx, s.event < s.used, s.seen < s.used)
-    to_come = any_of(s.irq, s.handling, both(s.deciding, implies(q.event_idx, s.signalled <= s.event)))
+    deciding = both(s.deciding, implies(q.event_idx, s.signalled <= s.event))
+    to_come = any_of(s.irq, s.handling, s.calling, deciding)
     return implies(both(s.waiting, passed), to_come)
 
 
@@ -361,7 +373,8 @@ _ALL = (
     Invariant("doze", "a device that waits for a notification has asked for the next one", _doze),
     Invariant("kick-due", "a device that sleeps over work has a kick coming", _kick_due),
     Invariant("callbacks", "avail.flags says whether callbacks are on, if it says anything", _callbacks),
-    Invariant("signals", "the device decides on an interrupt before it publishes again", _signals),
+    Invariant("signals", "the device decides on an interrupt within 2^16 completions", _signals),
+    Invariant("armed", "while callbacks are on, used_event asks for a completion to come", _armed),
     Invariant("arming", "used_event asks for the completion that was computed", _arming),
     Invariant("waiting", "a driver that waits has asked for a completion to come", _waiting),
     Invariant("interrupt-due", "whoever waits over completions has an interrupt coming", _interrupt_due),

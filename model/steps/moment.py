@@ -40,11 +40,12 @@ class Pc(IntEnum):
     DETACH = 12  # virtqueue_get_buf, detach_buf: forget the token, free the table
     WALK = 13  # detach_buf: follow NEXT, or link the last descriptor to the free list
     ADVANCE = 14  # virtqueue_get_buf: move last_used_idx on
-    REARM = 15  # virtqueue_get_buf: write used_event
-    EVENT = 16  # virtqueue_enable_cb_prepare, virtqueue_enable_cb_delayed: write used_event
-    POLL = 17  # virtqueue_poll, virtqueue_enable_cb_delayed: look at used_idx
-    SCAN = 18  # virtqueue_detach_unused_buf: look for the next token
-    RETRACT = 19  # virtqueue_detach_unused_buf: move avail_idx back
+    ASK = 15  # virtqueue_get_buf: look whether callbacks are on
+    REARM = 16  # virtqueue_get_buf: write used_event
+    EVENT = 17  # virtqueue_enable_cb_prepare, virtqueue_enable_cb_delayed: write used_event
+    POLL = 18  # virtqueue_poll, virtqueue_enable_cb_delayed: look at used_idx
+    SCAN = 19  # virtqueue_detach_unused_buf: look for the next token
+    RETRACT = 20  # virtqueue_detach_unused_buf: move avail_idx back
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Moment(State):
     signalled: Number  # used, when that was decided last
     irq: Flag  # an interrupt is pending
     handling: Flag  # it was taken, and the handler has not yet looked
+    calling: Flag  # the handler has found something used, and not yet called the callback
     notified: Flag  # a notification is pending
     dozing: Flag  # the device has asked to be notified and not yet looked again
     asleep: Flag  # it has looked again, found nothing, and waits for a notification

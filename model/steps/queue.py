@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ..state import Map
-from ..term import Flag, Number, Step, either
+from ..term import Flag, Number, Step, both, either, implies
 from .adding import Adding
 from .calling import Calling
 from .device import Device
@@ -24,13 +24,13 @@ DRIVER = (
     "add_in_ring", "add_refused", "fill_descriptor", "end_chain",
     "remember", "write_slot", "publish", "count_add",
     "begin_kick", "prepare", "decide", "notify",
-    "look", "read_element", "detach", "walk", "give", "advance", "rearm",
+    "look", "look_in_vain", "read_element", "detach", "walk", "give", "advance", "ask", "rearm",
     "disable_cb", "enable_cb", "enable_cb_delayed", "arm", "poll",
     "reset", "scan", "scan_on", "scan_finds", "scan_ends", "retract",
 )  # fmt: skip
 """Transitions of the driver, under the lock of its queue."""
 
-HANDLER = ("interrupt", "handle")
+HANDLER = ("interrupt", "handle", "call_back")
 """Transitions of its interrupt handler, between any two others."""
 
 DEVICE = (
@@ -53,7 +53,14 @@ class Steps(Adding, Reclaiming, Calling, Device):
     def facts(self, s: Moment) -> dict[str, Flag]:
         """Return what is known of the queue size and of the slots of the moment's indices."""
         few = self.size.every_table(lambda t: self.size.admits_table(t, s.size(t)))
-        return {**self.size.facts((s.published, s.read, s.staged, s.used, s.last_used)), "tables": few}
+        named = self.size.every(
+            lambda h: implies(
+                both(s.outstanding(h), s.indirect(h)), self.size.admits_table(s.addr(h), s.size(s.addr(h)))
+            )
+        )
+        filled = self.size.admits_table(s.table, s.size(s.table))
+        slots = self.size.facts((s.published, s.read, s.staged, s.used, s.last_used))
+        return {**slots, "tables": both(few, named, filled)}
 
     def initial(self) -> Moment:
         """Return the queue as made (vring_new_virtqueue), callbacks on and the device awake."""

@@ -17,6 +17,20 @@ class Reclaiming(Setting):
         after = replace(s, pc=Pc.ELEMENT, waiting=False, unused=False)
         return Step(both(self.is_idle(s), self.sees_used(s)), after)
 
+    def look_in_vain(self, s: Moment, _: Choice) -> Step[Moment]:
+        """Find that nothing was used. With callbacks on the driver may now go and wait (ghost).
+
+        Without EVENT_IDX any completion from now on interrupts.
+        """
+        after = replace(
+            s,
+            result=0,
+            waiting=s.wanted,
+            seen=s.used,
+            event=either(self.event_idx, s.event, s.last_used),
+        )
+        return Step(both(self.is_idle(s), no(self.sees_used(s))), after)
+
     def read_element(self, s: Moment, _: Choice) -> Step[Moment]:
         """Read the id of the used element, and go on if it is one that can be."""
         head = self.used_head(s)
@@ -85,12 +99,14 @@ class Reclaiming(Setting):
         )
 
     def advance(self, s: Moment, _: Choice) -> Step[Moment]:
-        """Move last_used_idx on; callbacks decide whether used_event follows."""
-        rearms = both(self.writes_used_event(), self.rearms(s))
-        after = replace(
-            s, pc=either(rearms, Pc.REARM, Pc.IDLE), last_used_idx=self.last_used_idx_after_get(s)
-        )
+        """Move last_used_idx on."""
+        after = replace(s, pc=Pc.ASK, last_used_idx=self.last_used_idx_after_get(s))
         return Step(s.pc == Pc.ADVANCE, after)
+
+    def ask(self, s: Moment, _: Choice) -> Step[Moment]:
+        """Look whether callbacks are on: only then used_event follows."""
+        rearms = both(self.writes_used_event(), self.rearms(s))
+        return Step(s.pc == Pc.ASK, replace(s, pc=either(rearms, Pc.REARM, Pc.IDLE)))
 
     def rearm(self, s: Moment, _: Choice) -> Step[Moment]:
         """Ask to be told of the next completion."""
@@ -102,7 +118,8 @@ class Reclaiming(Setting):
     def reset(self, s: Moment, _: Choice) -> Step[Moment]:
         """Let the device be reset: it touches nothing any more, and no interrupt of it is left."""
         return Step(
-            self.is_idle(s), replace(s, live=False, irq=False, handling=False, waiting=False, asleep=False)
+            self.is_idle(s),
+            replace(s, live=False, irq=False, handling=False, calling=False, waiting=False, asleep=False),
         )
 
     def scan(self, s: Moment, _: Choice) -> Step[Moment]:

@@ -156,17 +156,18 @@ HOME: dict[str, Pc] = {
     "fill_descriptor": Pc.FILL, "end_chain": Pc.FILL, "remember": Pc.REMEMBER, "write_slot": Pc.SLOT,
     "publish": Pc.PUBLISH, "count_add": Pc.COUNT, "prepare": Pc.PREPARE, "decide": Pc.DECIDE,
     "notify": Pc.NOTIFY, "read_element": Pc.ELEMENT, "detach": Pc.DETACH, "walk": Pc.WALK, "give": Pc.WALK,
-    "advance": Pc.ADVANCE, "rearm": Pc.REARM, "arm": Pc.EVENT, "poll": Pc.POLL, "scan_on": Pc.SCAN,
-    "scan_finds": Pc.SCAN, "scan_ends": Pc.SCAN, "retract": Pc.RETRACT,
+    "advance": Pc.ADVANCE, "ask": Pc.ASK, "rearm": Pc.REARM, "arm": Pc.EVENT, "poll": Pc.POLL,
+    "scan_on": Pc.SCAN, "scan_finds": Pc.SCAN, "scan_ends": Pc.SCAN, "retract": Pc.RETRACT,
 }  # fmt: skip
 """Where the driver is when it takes a step; the steps not here begin an operation."""
 
 _OFTEN = {
     "add_in_table": 3.0, "add_in_ring": 3.0, "add_refused": 1.5, "begin_kick": 1.5, "look": 8.0,
     "disable_cb": 0.5, "enable_cb": 0.7, "enable_cb_delayed": 0.7, "reset": 0.03, "scan": 4.0,
-    "interrupt": 2.0, "handle": 4.0,
+    "look_in_vain": 0.7,
+    "interrupt": 2.0, "handle": 4.0, "call_back": 4.0,
     "device_reads": 3.0, "device_stages": 3.0, "device_publishes": 3.0, "device_signals": 4.0,
-    "device_interrupts": 0.1, "device_dozes": 0.7, "device_looks": 3.0, "device_wakes": 3.0,
+    "device_interrupts": 0.1, "device_dozes": 0.7, "device_looks": 3.0, "device_wakes": 2.0,
     "device_fidgets": 0.3,
 }  # fmt: skip
 _AT_HOME, _ASTRAY = 12.0, 0.01

@@ -18,8 +18,19 @@ from .steps import Cells, asked, frozen, nothing, plain
 _ADD = ("add_in_ring", "fill_descriptor", "end_chain", "remember", "write_slot", "publish", "count_add")
 _KICK = ("begin_kick", "prepare", "decide", "notify", "device_wakes")
 _COMPLETE = ("device_reads", "device_stages", "device_publishes", "device_signals")
-_GET = ("look", "read_element", "detach", "give", "advance", "rearm", "interrupt", "handle")
-_IF_ASKED = ("notify", "device_wakes", "rearm", "interrupt", "handle")
+_GET = (
+    "look",
+    "read_element",
+    "detach",
+    "give",
+    "advance",
+    "ask",
+    "rearm",
+    "interrupt",
+    "handle",
+    "call_back",
+)
+_IF_ASKED = ("notify", "device_wakes", "rearm", "interrupt", "handle", "call_back")
 _SCRATCH = ("old_idx", "kick_from", "need", "order")
 """What prepare and decide write before they read it, and the order of no chains."""
 

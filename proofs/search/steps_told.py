@@ -44,7 +44,9 @@ _WORDS: dict[str, Callable[[Moment, Moment, Choice], str]] = {
     "detach": lambda s, u, _: f"take token {u.result} from head {s.head}",
     "walk": lambda s, u, _: f"follow NEXT from descriptor {s.cursor} to {u.cursor}",
     "give": lambda s, _, __: f"descriptor {s.cursor} is the last: give the chain back",
+    "look_in_vain": lambda s, _, __: f"get: used.idx is {s.used_idx}, so nothing was completed",
     "advance": lambda _, __, ___: "move last_used_idx on",
+    "ask": lambda s, _, __: f"see that callbacks are {'on' if s.wanted else 'off'}",
     "rearm": lambda _, __, ___: "ask to be told of the next completion",
     "disable_cb": lambda _, __, ___: "switch callbacks off",
     "enable_cb": lambda _, __, ___: "switch callbacks on",
@@ -58,11 +60,8 @@ _WORDS: dict[str, Callable[[Moment, Moment, Choice], str]] = {
     "scan_ends": lambda _, __, ___: "none is left",
     "retract": lambda _, __, ___: "move avail.idx back",
     "interrupt": lambda _, __, ___: "an interrupt is taken",
-    "handle": lambda s, u, _: (
-        "something was completed: callbacks off, wake the driver"
-        if u.woken and s.last_used_idx != s.used_idx
-        else "nothing was completed: not ours"
-    ),
+    "handle": lambda _, u, __: "something was completed" if u.calling else "nothing was completed: not ours",
+    "call_back": lambda _, __, ___: "the callback: callbacks off, wake the driver",
     "device_reads": lambda s, u, _: f"take head {_taken(s, u)} off the available ring",
     "device_stages": lambda _, __, c: f"complete head {c.head}: write its used element",
     "device_publishes": lambda _, __, ___: "move used.idx on",
@@ -74,7 +73,7 @@ _WORDS: dict[str, Callable[[Moment, Moment, Choice], str]] = {
     "device_looks": lambda _, u, __: (
         "look once more: nothing, so sleep" if u.asleep else "look once more: there is a chain"
     ),
-    "device_wakes": lambda _, __, ___: "a notification comes: wake up",
+    "device_wakes": lambda s, _, __: "a notification comes: wake up" if s.notified else "wake up unasked",
     "device_fidgets": lambda _, __, ___: "write its suppression fields, as it may at work",
 }
 

@@ -1,29 +1,14 @@
-"""What the step-wise theorems say beyond invariants: claims about steps and about any moment."""
+"""What the step-wise theorems say of chains, tables and rings beyond invariants."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable
 
-from ..model.size import WORD, u16
-from ..model.steps.invariants import at
-from ..model.steps.moment import Moment, Pc
-from ..model.steps.queue import DRIVER, HANDLER, Steps
+from ..model.invariants import in_range
+from ..model.size import u16
+from ..model.steps.invariants import ADDING, at
+from ..model.steps.moment import Choice, Moment, Pc
+from ..model.steps.queue import Steps
 from ..model.term import Flag, Number, any_of, both, either, implies, no
-from .steps_induction import Taken, always, claim
-from .theorem import Obligation
-
-
-def every_step(
-    label: str,
-    formula: Callable[[Taken], Flag | tuple[Flag, Flag]],
-    names: Iterable[str] = (*DRIVER, *HANDLER),
-) -> tuple[Obligation, ...]:
-    """Return the claim of each step of driver and handler, or of those named."""
-    return tuple(claim(label, name, formula) for name in names)
-
-
-def _in_range(q: Steps, d: Number) -> Flag:
-    return both(d >= 0, d < q.queue_size)
-
+from .steps_induction import Taken, always, claim, every_step
 
 # Descriptors.
 
@@ -49,6 +34,34 @@ def _room_is_exact(_: Steps, s: Moment) -> tuple[Flag, Flag]:
 ROOM = (always("between operations a chain is accepted just when it fits", _room_is_exact),)
 
 
+def _copies_call(t: Taken) -> Flag:
+    return _same_call(t, t.choice)
+
+
+def _keeps_call(t: Taken) -> Flag:
+    return implies(at(t.before, *ADDING), _same_call(t, t.before))
+
+
+def _same_call(t: Taken, call: Moment | Choice) -> Flag:
+    u = t.after
+    numbers = (getattr(u, name) == getattr(call, name) for name in ("token", "segments", "outs"))
+    segments = t.queue.size.every_entry(
+        lambda _, i: both(u.segment_addr(i) == call.segment_addr(i), u.segment_len(i) == call.segment_len(i))
+    )
+    return both(*numbers, segments)
+
+
+_BEGUN = ("add_in_table", "add_in_ring")
+CALL_KEPT = (
+    *every_step("what is added is what the caller asked for", _copies_call, _BEGUN),
+    *every_step(
+        "what was asked for stays so while it is added",
+        _keeps_call,
+        [name for name in Steps.steps if name not in _BEGUN],
+    ),
+)
+
+
 def _chain_as_asked(t: Taken) -> Flag:
     s, u = t.before, t.after
 
@@ -66,6 +79,7 @@ def _chain_as_asked(t: Taken) -> Flag:
 
 
 CHAIN_AS_ASKED = (
+    *CALL_KEPT,
     claim("the chain published says what was asked, segment by segment", "publish", _chain_as_asked),
 )
 
@@ -108,7 +122,7 @@ def _untouched(t: Taken) -> Flag:
 
     def entry(table: Number, i: Number) -> Flag:
         h = s.table_head(table)
-        kept = both(s.allocated(table), _in_range(q, h), s.outstanding(h), s.indirect(h), s.addr(h) == table)
+        kept = both(s.allocated(table), in_range(q, h), s.outstanding(h), s.indirect(h), s.addr(h) == table)
         names = ("entry_addr", "entry_len", "entry_writes", "entry_indirect", "entry_has_next", "entry_next")
         return implies(both(kept, i < s.size(table)), same(s, u, names, table, i))
 
@@ -131,21 +145,51 @@ def _closer(rest: Callable[[Steps, Moment], Number]) -> Callable[[Taken], Flag]:
     return lambda t: both(rest(t.queue, t.before) >= 1, rest(t.queue, t.after) == rest(t.queue, t.before) - 1)
 
 
+def _filling(_: Steps, s: Moment) -> Number:
+    return s.segments - s.count
+
+
+def _following(_: Steps, s: Moment) -> Number:
+    return s.length(s.head) - 1 - s.count
+
+
+def _scanning(q: Steps, s: Moment) -> Number:
+    return q.queue_size - s.cursor
+
+
+_LOOPS = {
+    "fill_descriptor": (Pc.FILL, _filling),
+    "fill_entry": (Pc.TABLE, _filling),
+    "walk": (Pc.WALK, _following),
+    "scan_on": (Pc.SCAN, _scanning),
+}
+"""Each loop's round: where the driver is then, and how many rounds are left."""
+
+
+def _no_further(name: str) -> Callable[[Taken], Flag]:
+    """Of every loop but the step's own: as many rounds are left, or it has ended."""
+
+    def formula(t: Taken) -> Flag:
+        kept = (
+            implies(
+                at(t.before, pc),
+                any_of(no(at(t.after, pc)), rest(t.queue, t.after) == rest(t.queue, t.before)),
+            )
+            for own, (pc, rest) in _LOOPS.items()
+            if own != name
+        )
+        return both(*kept)
+
+    return formula
+
+
 LOOPS_END = (
-    claim(
-        "a descriptor fewer is left to fill", "fill_descriptor", _closer(lambda _, s: s.segments - s.count)
-    ),
-    claim("an entry fewer is left to fill", "fill_entry", _closer(lambda _, s: s.segments - s.count)),
-    claim("a link fewer is left to follow", "walk", _closer(lambda _, s: s.length(s.head) - 1 - s.count)),
-    claim("a descriptor fewer is left to scan", "scan_on", _closer(lambda q, s: q.queue_size - s.cursor)),
-    claim(
-        "the walk ends at the last descriptor",
-        "give",
-        lambda t: t.before.count == t.before.length(t.before.head) - 1,
-    ),
+    *(claim("a round fewer is left", name, _closer(rest)) for name, (_, rest) in _LOOPS.items()),
+    *(claim("no other loop has more rounds left", name, _no_further(name)) for name in Steps.steps),
+    claim("the walk ends at the last descriptor", "give", lambda t: _following(t.queue, t.before) == 0),
     always(
-        "the walk stands on a descriptor of its chain",
-        lambda _, s: (at(s, Pc.WALK), s.owner(s.cursor) == s.head),
+        "the walk stands on a descriptor of its chain, which is no longer than the queue",
+        lambda q, s: (at(s, Pc.WALK), both(s.owner(s.cursor) == s.head, s.length(s.head) <= q.queue_size)),
     ),
 )
 
@@ -199,10 +243,10 @@ def _indirect_alone(q: Steps, s: Moment) -> tuple[Flag, Flag]:
 def _entries_plain(q: Steps, s: Moment) -> tuple[Flag, Flag]:
     def plain(t: Number, i: Number) -> Flag:
         h = s.table_head(t)
-        used = both(s.allocated(t), _in_range(q, h), s.outstanding(h), s.indirect(h), s.addr(h) == t)
+        used = both(s.allocated(t), in_range(q, h), s.outstanding(h), s.indirect(h), s.addr(h) == t)
         return implies(both(used, i < s.size(t)), no(s.entry_indirect(t, i)))
 
-    return no(at(s, Pc.TABLE)), q.size.every_entry(plain)
+    return True, q.size.every_entry(plain)
 
 
 def _no_indirect_in_chain(q: Steps, s: Moment) -> tuple[Flag, Flag]:
@@ -253,7 +297,13 @@ AVAIL_SLOT = (
     ),
 )
 
+
+def _used_ring_kept(t: Taken) -> Flag:
+    return t.queue.size.every(lambda slot: t.after.used_ring(slot) == t.before.used_ring(slot))
+
+
 USED_SLOT = (
+    *every_step("the used ring is as it was", _used_ring_kept),
     claim(
         "the element written is not still to be read",
         "device_stages",
@@ -269,7 +319,7 @@ USED_SLOT = (
 def _finds_chain(t: Taken) -> Flag:
     s = t.before
     h = s.avail_ring(t.queue.size.slot(u16(s.read)))
-    return both(_in_range(t.queue, h), s.outstanding(h), no(s.held(h)), h == s.order(s.read))
+    return both(in_range(t.queue, h), s.outstanding(h), no(s.held(h)), h == s.order(s.read))
 
 
 FINDS_CHAINS = (
@@ -298,7 +348,12 @@ def _returns_token(t: Taken) -> Flag:
 
 TOKENS = (
     claim("the token is that of the chain completed, and is forgotten", "detach", _returns_token),
-    claim("its chain is outstanding no longer", "give", lambda t: no(t.after.outstanding(t.before.head))),
+    claim("no token is left at its head", "give", lambda t: t.after.data(t.before.head) == 0),
+    *every_step(
+        "the token handed out stays what it is",
+        lambda t: t.after.result == t.before.result,
+        [name for name in Steps.steps if name not in ("detach", "look_in_vain", "scan_ends")],
+    ),
     claim(
         "the head had no token",
         "remember",
@@ -311,13 +366,13 @@ TOKENS = (
 
 
 def _any_two(_: Steps, s: Moment) -> tuple[Flag, Flag]:
+    taken = s.last_used - either(at(s, Pc.ADVANCE), 1, 0)
     pairs = (
         (s.avail_idx, s.used_idx, s.published, s.used),
-        (s.avail_idx, s.last_used_idx, s.published, s.last_used),
-        (s.used_idx, s.last_used_idx, s.used, s.last_used),
+        (s.avail_idx, s.last_used_idx, s.published, taken),
+        (s.used_idx, s.last_used_idx, s.used, taken),
     )
-    still = both(s.live, no(at(s, Pc.ADVANCE)))
-    return still, both(*((i == j) == (m == n) for i, j, m, n in pairs))
+    return s.live, both(*((i == j) == (m == n) for i, j, m, n in pairs))
 
 
 def _never_back(t: Taken) -> Flag:
@@ -352,202 +407,7 @@ def _all_written(t: Taken) -> Flag:
 
 WRITTEN_FIRST = (
     claim("slot, token and table are in place, and one chain is published", "publish", _all_written),
-    claim("no other driver step is between slot and index", "write_slot", lambda t: t.after.pc == Pc.PUBLISH),
 )
-
-
-# Kicks.
-
-
-def _event_is_exact(t: Taken) -> Flag:
-    s = t.before
-    named = s.kick_from + u16(s.avail_event - s.kick_from)
-    event = both(s.avail_event >= 0, s.avail_event < WORD)
-    return implies(both(t.queue.event_idx, event), t.after.need == (named < s.published))
-
-
-KICK_COUNT = (
-    claim("with EVENT_IDX, exactly the adds since the last kick are looked at", "decide", _event_is_exact),
-    always(
-        "between operations num_added is the number of adds since the last kick",
-        lambda _, s: (
-            both(at(s, Pc.IDLE), s.live),
-            both(s.num_added == s.published - s.last_kick, s.num_added < WORD - 1),
-        ),
-    ),
-)
-
-
-def _not_asleep_over_work(_: Steps, s: Moment) -> tuple[Flag, Flag]:
-    kicked = both(at(s, Pc.IDLE), s.live, s.last_kick == s.published)
-    return both(kicked, s.asleep, s.read < s.published), s.notified
-
-
-KICKS_ARRIVE = (
-    always("after a kick no device sleeps over work, unless it is being notified", _not_asleep_over_work),
-    claim(
-        "a kick looks at all that was published", "prepare", lambda t: t.after.last_kick == t.after.published
-    ),
-    claim("what was decided is done", "decide", lambda t: (t.after.pc == Pc.NOTIFY) == t.after.need),
-    claim("the device is notified", "notify", lambda t: t.after.notified),
-)
-
-
-def _follows_feature(t: Taken) -> Flag:
-    s, q = t.before, t.queue
-    asked = u16(s.avail_idx - s.avail_event - 1) < u16(s.avail_idx - s.old_idx)
-    return t.after.need == either(q.event_idx, asked, no(s.no_notify))
-
-
-def _asks_first(t: Taken) -> tuple[Flag, Flag]:
-    return t.queue.mended, t.after.pc != Pc.NOTIFY
-
-
-def _notifies_at_notify(t: Taken) -> Flag:
-    return both(t.after.notified == t.before.notified, t.after.pc != Pc.NOTIFY)
-
-
-KICKS_ASKED_FOR = (
-    claim("the negotiated suppression alone decides", "decide", _follows_feature),
-    claim("a full ring is kicked, not notified", "add_refused", _asks_first),
-    *every_step(
-        "nobody is notified, nor about to be",
-        _notifies_at_notify,
-        [name for name in DRIVER if name not in ("decide", "notify", "add_refused")],
-    ),
-)
-FULL_RING_KICK = (
-    claim(
-        "Linux 3.11: a full ring is kicked, not notified",
-        "add_refused",
-        lambda t: (
-            both(no(t.queue.mended), no(t.queue.event_idx), t.before.no_notify),
-            t.after.pc != Pc.NOTIFY,
-        ),
-    ),
-)
-
-
-# Interrupts.
-
-
-def _interrupt_comes(q: Steps, s: Moment) -> tuple[Flag, Flag]:
-    passed = either(q.event_idx, s.event < s.used, s.seen < s.used)
-    return both(s.waiting, passed), any_of(s.irq, s.handling, s.deciding)
-
-
-def _asks_for_what_comes(q: Steps, s: Moment) -> tuple[Flag, Flag]:
-    flight = s.published > s.last_used
-    named = both(s.last_used <= s.event, s.event < s.published)
-    return both(s.waiting, flight), either(
-        q.event_idx, both(named, s.used_event == u16(s.event)), no(s.no_interrupt)
-    )
-
-
-def _decides_right(t: Taken) -> tuple[Flag, Flag]:
-    s, q = t.before, t.queue
-    due = either(q.event_idx, both(s.signalled <= s.event, s.event < s.used), True)
-    return both(s.waiting, due), t.after.irq
-
-
-def _is_heard(t: Taken) -> tuple[Flag, Flag]:
-    return both(t.before.waiting, t.before.last_used < t.before.used), no(t.after.waiting)
-
-
-INTERRUPTS_ARRIVE = (
-    always("a driver that waits over completions has an interrupt coming", _interrupt_comes),
-    always("a driver that waits with chains in flight has asked for one of them", _asks_for_what_comes),
-    claim("the device interrupts for what the driver waits for", "device_signals", _decides_right),
-    claim("an interrupt that finds something used wakes the driver", "handle", _is_heard),
-    claim(
-        "an interrupt that comes while another is handled stays pending",
-        "handle",
-        lambda t: implies(t.before.irq, t.after.irq),
-    ),
-)
-
-
-def _three_quarters(t: Taken) -> Flag:
-    s, flight = t.before, t.before.published - t.before.last_used
-    within = both(4 * t.after.bufs <= 3 * flight, 3 * flight < 4 * (t.after.bufs + 1))
-    return both(within, t.after.bufs >= 0, implies(flight > 0, s.last_used + t.after.bufs < s.published))
-
-
-DELAYED = (
-    claim(
-        "it waits for three quarters of what is in flight, and never for all",
-        "enable_cb_delayed",
-        _three_quarters,
-    ),
-    claim(
-        "enable_cb waits for the next completion",
-        "enable_cb",
-        lambda t: t.after.bufs == 0,
-    ),
-    claim(
-        "it is late just when more was used than that",
-        "poll",
-        lambda t: t.queue.is_late(t.before) == (t.before.used > t.before.event),
-    ),
-    claim(
-        "used_event is the number computed",
-        "arm",
-        lambda t: implies(t.queue.event_idx, t.after.used_event == u16(t.after.event)),
-    ),
-)
-
-
-def _used_event_kept(t: Taken) -> Flag:
-    return t.after.used_event == t.before.used_event
-
-
-CALLBACKS_OFF = (
-    claim(
-        "while callbacks are off, get_buf leaves used_event alone",
-        "advance",
-        lambda t: (no(t.before.wanted), t.after.pc == Pc.IDLE),
-    ),
-    *every_step(
-        "used_event stays",
-        _used_event_kept,
-        [name for name in (*DRIVER, *HANDLER) if name not in ("arm", "rearm")],
-    ),
-    *every_step(
-        "avail_event and used_idx, the device's, stay",
-        lambda t: both(
-            t.after.avail_event == t.before.avail_event,
-            t.after.used_idx == t.before.used_idx,
-            t.after.no_notify == t.before.no_notify,
-        ),
-    ),
-    claim(
-        "callbacks are off",
-        "disable_cb",
-        lambda t: both(no(t.after.wanted), implies(no(t.queue.event_idx), t.after.no_interrupt)),
-    ),
-    *(
-        claim("callbacks are on", name, lambda t: both(t.after.wanted, no(t.after.no_interrupt)))
-        for name in ("enable_cb", "enable_cb_delayed")
-    ),
-    claim(
-        "while callbacks are on, get_buf asks for the next completion",
-        "rearm",
-        lambda t: t.after.used_event == u16(t.after.last_used),
-    ),
-    claim(
-        "get_buf re-arms if callbacks are on, and used_event is heeded",
-        "advance",
-        lambda t: (both(t.before.wanted, t.queue.event_idx), t.after.pc == Pc.REARM),
-    ),
-)
-
-
-def _flags_zero(mended: bool) -> Callable[[Steps, Moment], tuple[Flag, Flag]]:
-    return lambda q, s: (both(q.mended if mended else no(q.mended), q.event_idx), no(s.no_interrupt))
-
-
-FLAGS_ZERO = (always("with EVENT_IDX avail.flags is 0", _flags_zero(mended=True)),)
-FLAGS_ZERO_LINUX = (always("Linux 3.11: with EVENT_IDX avail.flags is 0", _flags_zero(mended=False)),)
 
 
 def _chain_fits(mended: bool) -> Callable[[Steps, Moment], tuple[Flag, Flag]]:
@@ -579,24 +439,7 @@ CHAIN_FITS_LINUX = (
 )
 
 
-# Refused, and taken back unused.
-
-
-def _unchanged(t: Taken) -> Flag:
-    s, u = t.before, t.after
-    names = [field.name for field in fields(Moment) if field.name not in ("pc", "need")]
-    return both(*(getattr(u, name) is getattr(s, name) for name in names))
-
-
-REFUSED = (
-    claim("refused only for want of descriptors", "add_refused", lambda t: t.before.free < t.choice.segments),
-    claim("nothing has changed", "add_refused", _unchanged),
-    claim(
-        "the device is kicked or notified if the chain has anything for it",
-        "add_refused",
-        lambda t: (t.choice.outs > 0, at(t.after, Pc.PREPARE, Pc.NOTIFY)),
-    ),
-)
+# Taken back unused.
 
 UNUSED = (
     claim(
