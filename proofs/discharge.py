@@ -228,7 +228,7 @@ def _verdict(
     budget, answer = task.budget, Answer("unknown", 0.0, 0)
     if task.quick:
         answer = refute_here(query if few is None else few, min(HINTED, budget))
-    elif few is not None:
+    if few is not None and answer.result != "unsat":
         answer = refute(few, min(HINTED, budget))
     result = ObligationResult(obligation.label, "unknown", answer.seconds, answer.rlimit)
     if answer.result != "unsat" and (patience or not obligation.every_size):

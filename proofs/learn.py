@@ -108,12 +108,13 @@ def _candidates(query: Query) -> Iterator[tuple[str, ...]]:
     Many hypotheses can keep the solver from a proof that few of them allow.
     """
     near = _nearest(query)
-    plain = {name for name, hypothesis in query.hypotheses.items() if not _is_quantified(hypothesis)}
-    for chosen in (
-        plain,
-        *(set(near[:count]) for count in _FEW),
-        *(plain | set(near[:count]) for count in _FEW),
-    ):
+    plain = [name for name in near if not _is_quantified(query.hypotheses[name])]
+    few = (
+        *(plain[:count] for count in (*_FEW, len(plain))),
+        *(near[:count] for count in _FEW),
+        *(plain + near[:count] for count in _FEW),
+    )
+    for chosen in map(frozenset, few):
         names = tuple(name for name in query.hypotheses if name in chosen)
         if _cost(query, names, HINTED) is not None:
             yield names
