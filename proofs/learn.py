@@ -41,6 +41,9 @@ HINTS: dict[str, frozenset[str]] = {
 _FEW = (4, 6, 9, 12, 16)
 """How many of the nearest hypotheses are tried."""
 
+_BOUNDS = ("queue-size", "free-in-range", "in-flight-fits", "time", "indices")
+"""What bounds the counts, on which all that is said of 16-bit indices rests."""
+
 _DEADLINE = 3600.0
 """Seconds for one group of one theorem, after which its worker counts as stuck."""
 
@@ -109,8 +112,10 @@ def _candidates(query: Query) -> Iterator[tuple[str, ...]]:
     """
     near = _nearest(query)
     plain = [name for name in near if not _is_quantified(query.hypotheses[name])]
+    bounds = [name for name in _BOUNDS if name in query.hypotheses]
     few = (
         *(plain[:count] for count in (*_FEW, len(plain))),
+        *(bounds + plain[:count] for count in _FEW),
         *(near[:count] for count in _FEW),
         *(plain + near[:count] for count in _FEW),
     )
