@@ -46,14 +46,14 @@ _ROWS = (
         "2.7/n2",
         "desc",
         "Never are more chains outstanding than the queue has descriptors.",
-        ("avail-slot-not-overwritten",),
+        ("avail-slot-not-overwritten", "avail-slot-at-every-step"),
     ),
     ClauseRow(
         "2.7/n3",
         "desc",
         "The driver never writes to the used ring.",
         ("used-slot-not-overwritten", "used-slot-at-every-step", "callbacks-off-stay-off"),
-        note="that entries which no longer wait are not written either; in the models none ever is",
+        note="anything of the lengths in used entries, and of the time before the queue is made",
     ),
     ClauseRow("2.7.1a", "MUST", "Ring parts are aligned to 16, 2 and 4 bytes.", reason=_BYTES),
     ClauseRow(
@@ -113,7 +113,10 @@ _ROWS = (
             "table-filled-as-asked",
             "table-lives-until-used",
         ),
-        note="that the device finds it there: addresses are plain numbers in the models",
+        note=(
+            "that there is memory: what the caller passes is shown to arrive in descriptor or table "
+            "unchanged, but addresses are plain numbers in the models"
+        ),
     ),
     ClauseRow(
         "2.7.5.2a",
@@ -145,7 +148,7 @@ _ROWS = (
         "2.7.5.3/n2",
         "desc",
         "An indirect table is valid and unchanged while its chain is outstanding.",
-        ("table-lives-until-used", "published-chain-untouched"),
+        ("table-filled-as-asked", "table-lives-until-used", "published-chain-untouched"),
     ),
     ClauseRow(
         "2.7.5.3.1a",
@@ -261,6 +264,7 @@ _ROWS = (
         "MUST",
         "Without EVENT_IDX, new entries are notified of while used.flags is 0.",
         ("kick-follows-feature", "no-kick-lost"),
+        note="that the driver kicks at all: one that adds and never kicks is promised nothing",
     ),
     ClauseRow(
         "2.7.10.1e",
@@ -273,6 +277,7 @@ _ROWS = (
         "MUST",
         "With EVENT_IDX, the entry that avail_event names is notified of.",
         ("need-event-exact", "forced-kick-sufficient", "kick-count-at-every-step", "no-kick-lost"),
+        note="that the driver kicks at all: one that adds and never kicks is promised nothing",
     ),
     ClauseRow(
         "2.7.10.1g",

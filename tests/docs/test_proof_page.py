@@ -235,6 +235,36 @@ def test_the_delayed_callback_has_the_numbers_of_the_page() -> None:
         assert said in words
 
 
+def test_a_driver_that_looked_in_vain_is_woken_as_the_page_says() -> None:
+    """Section 6's run: one of three taken back, a look in vain, two published, one decision, and woken."""
+    at = QUEUE.initial()
+    for token in (1, 2, 3):
+        at = _added(at, token, 1)
+    at = _run(at, *["device_reads"] * 3)
+    at = _run(at, "device_stages", "device_publishes", "device_signals", head=0)
+    at = _run(at, "look", "read_element", "detach", "give", "advance", "ask", "rearm", "interrupt", "handle")
+    assert (at.used_event, at.calling, at.wanted) == (1, False, True)
+    at = _run(at, "look_in_vain")
+    assert at.waiting
+    for head in (1, 2):
+        at = _run(at, "device_stages", "device_publishes", head=head)
+    assert (at.signalled, at.used, at.used_event) == (1, 3, 1)
+    at = _run(at, "device_signals")
+    assert at.irq
+    at = _run(at, "interrupt", "handle")
+    assert at.calling
+    assert at.waiting
+    at = _run(at, "call_back")
+    assert (at.waiting, at.woken, at.wanted) == (False, True, False)
+    assert "`[3 - 1 - 1]` = 1 < `[3 - 1]` = 2" in " ".join(SECTIONS["6"].split())
+
+
+def test_the_handler_has_the_steps_of_the_page() -> None:
+    """Its paragraph in section 2 names its steps, in order, and no others."""
+    said = SECTIONS["2"].partition("Its steps are")[2].partition("Between the last two")[0]
+    assert tuple(re.findall(r"`([a-z_]+)`", said)) == HANDLER
+
+
 def test_the_event_test_is_silent_after_too_many_adds() -> None:
     """With 65535 adds since the last kick the test finds every event, with 65536 none, as section 6 says."""
     for event in (0, 1, 65534):
