@@ -1,6 +1,7 @@
 """A run of the step-wise model in words: a line for each step, with who takes it and what it changes."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from ...model.steps.invariants import INVARIANTS
 from ...model.steps.moment import Choice, Moment, Pc
@@ -183,6 +184,24 @@ def setting(queue: Steps) -> str:
     return f"queue_size {queue.queue_size}, {profile}, {', '.join(features) or 'no features'}"
 
 
+class Told(NamedTuple):
+    """One step of a run: its number from 1, who takes it, its name, in words, and what it changed."""
+
+    number: int
+    lane: str
+    name: str
+    words: str
+    changes: list[str]
+
+
+def steps(run: Run) -> Iterator[Told]:
+    """Yield the steps of a run in words."""
+    for number, (name, taken) in enumerate(run.taken(), 1):
+        s, u = taken.before, taken.after
+        words = _WORDS[name](s, u, taken.choice) if name in _WORDS else name
+        yield Told(number, lane(name), name, words, changes(s, u))
+
+
 def told(run: Run) -> list[str]:
     """Return a run in words: the queue, what was before, a line for each step, what the last one broke."""
     lines = [setting(run.queue)]
@@ -192,14 +211,13 @@ def told(run: Run) -> list[str]:
         counted = ", then ".join(part for part in parts if part)
         lines.append(f"before: chains of one descriptor are added and come back, one at a time: {counted}")
     width = len(str(len(run.actions)))
-    for number, (name, taken) in enumerate(run.taken(), 1):
-        s, u = taken.before, taken.after
-        words = _WORDS[name](s, u, taken.choice) if name in _WORDS else name
-        changed = ", ".join(changes(s, u))
-        lines.append(f"{number:>{width}}  {lane(name):<7}  {words}{f'  [{changed}]' if changed else ''}")
-    lines += [f"broken: {_said(name)}" for name in run.broken]
+    for number, who, _, words, changed in steps(run):
+        shown = f"  [{', '.join(changed)}]" if changed else ""
+        lines.append(f"{number:>{width}}  {who:<7}  {words}{shown}")
+    lines += [f"broken: {said(name)}" for name in run.broken]
     return lines
 
 
-def _said(name: str) -> str:
+def said(name: str) -> str:
+    """Return what a run broke, in words: an invariant, given by name, or a claim, given by its label."""
     return INVARIANTS[name].words if name in INVARIANTS else name

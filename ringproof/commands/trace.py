@@ -14,14 +14,15 @@ from ..proofs.search.deepening import DEFAULT_BUDGET
 from ..proofs.search.portfolio import DEFAULT_DEPTH
 from ..proofs.theorems import THEOREMS
 from ..traces.making import NoTrace, make_trace
+from ..traces.stepwise import broken_theorems, make_steps_trace
 from ..traces.terminal import render
 
 
 def mutant_named(name: str) -> str:
     """The mutant a name stands for: its own id in any case, or that of one that breaks this theorem.
 
-    One that breaks this theorem alone is preferred; a finding stands for itself. Raises BadInputError for a
-    name nobody knows, and for a mutant that no run can show.
+    One that an implementation carries is preferred, and one that breaks this theorem alone; a finding stands
+    for itself. Raises BadInputError for a name nobody knows, and for a mutant that no run can show.
     """
     if name.upper() in DESCRIBED:
         ids = [name.upper()]
@@ -32,17 +33,38 @@ def mutant_named(name: str) -> str:
     else:
         raise unknown_name("mutant or theorem", name, [*DESCRIBED, *THEOREMS])
     seeded = [mutant for mutant in ids if mutant not in UNSEEDED and mutant not in STEPS_ONLY]
-    if not seeded:
+    told = [mutant for mutant in ids if mutant in STEPS_ONLY and broken_theorems(mutant)]
+    if not seeded and not told:
         raise BadInputError(f"{ids[0]} ({DESCRIBED[ids[0]].title}) has no trace: {_untraced(ids[0])}")
-    return seeded[0]
+    return (*seeded, *told)[0]
 
 
 def _untraced(mutant: str) -> str:
     """Why a mutant has no trace, and what shows it instead."""
     if mutant in UNSEEDED:
         return UNSEEDED[mutant]
-    broken = next(name for name in THEOREMS if name in MUTANTS[mutant].kills)
-    return f"it is seeded into a model of the proofs only; ringproof prove {broken} --kill shows it"
+    why = "it breaks no theorem of the step-wise model, and no implementation carries it"
+    broken = next((name for name in THEOREMS if name in MUTANTS[mutant].kills), None)
+    return why if broken is None else f"{why}; ringproof prove {broken} --kill shows it"
+
+
+def _single_statements(mutant: str, as_json: bool, output: Path | None) -> int:
+    """The run of a mutant that is seeded into the step-wise model alone."""
+    found = make_steps_trace(mutant)
+    if found is None:
+        broken = broken_theorems(mutant)[0].name
+        hint = f"ringproof prove {broken} --kill shows it"
+        click.echo(
+            f"ringproof: no run of the step-wise model was found that shows {mutant}; {hint}", err=True
+        )
+        return EXIT_UNKNOWN
+    if output is not None:
+        found.save(output)
+    if as_json:
+        click.echo(found.text(), nl=False)
+    else:
+        click.echo("\n".join(found.lines()))
+    return EXIT_HELD
 
 
 def _whole_driver(name: str, as_json: bool, output: Path | None, everything: bool) -> int:
@@ -82,10 +104,14 @@ def trace(name: str, as_json: bool, output: Path | None, everything: bool, depth
     """Find the shortest run that shows a seeded defect, and replay it on the reference that carries it.
 
     A theorem's name stands for a mutant that breaks this theorem; that of a finding, for what Linux 3.11
-    does. --depth and --budget are for defects of the virtqueue. Exit code 3 when the search ends without a
-    run, or the replay does not show what the model showed.
+    does. A defect of single statements, which no implementation carries, is shown by a short run of the
+    step-wise model, not replayed; it has a JSON form of its own. --depth and --budget are for defects of the
+    virtqueue that the reference carries. Exit code 3 when the search ends without a run, or the replay does
+    not show what the model showed.
     """
     mutant = mutant_named(name)
+    if mutant in STEPS_ONLY:
+        return _single_statements(mutant, as_json, output)
     if is_made_here(mutant):
         return _whole_driver(mutant, as_json, output, everything)
     try:

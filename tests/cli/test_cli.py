@@ -54,11 +54,8 @@ def test_unknown_name_suggests_the_nearest(
 
 
 @pytest.mark.parametrize("mutant", STEPS_ONLY)
-def test_a_mutant_of_the_proofs_has_neither_trace_nor_driver(
-    capsys: pytest.CaptureFixture[str], mutant: str
-) -> None:
+def test_a_mutant_of_the_proofs_has_no_driver(capsys: pytest.CaptureFixture[str], mutant: str) -> None:
     """What only the proofs have is told in one line, with the theorem that shows it."""
-    assert "ringproof prove" in _complaint(capsys, "trace", mutant)
     assert "is in no driver" in _complaint(capsys, "build", "--mutant", mutant)
     assert run(["explain", mutant]) == 0
     assert "counterexample: ringproof prove" in capsys.readouterr().out
