@@ -32,12 +32,21 @@ BEGINS = {
     "fill_entry": "table.flags=", "end_table": "table.flags=", "take_descriptor": "num_free=",
     "fill_descriptor": "desc.flags=", "end_chain": "desc.flags=", "remember": "data=",
     "write_slot": "avail.ring=", "publish": "avail.idx=", "count_add": "num_added=", "prepare": "num_added=",
-    "notify": "notify", "look": "used.idx", "read_element": "used.id", "detach": "data=",
-    "walk": "desc.flags", "give": "desc.flags", "advance": "last_used_idx=", "rearm": "avail.used_event=",
+    "notify": "notify", "look": "used.idx", "look_in_vain": "used.idx", "read_element": "used.id",
+    "detach": "data=", "walk": "desc.flags", "give": "desc.flags", "advance": "last_used_idx=",
+    "rearm": "avail.used_event=",
     "disable_cb": "callbacks_wanted=", "enable_cb": "callbacks_wanted=",
     "enable_cb_delayed": "callbacks_wanted=", "poll": "used.idx", "retract": "avail.idx=",
 }  # fmt: skip
-"""The access of the reference that begins a statement of the model: a load, or with ``=`` a store."""
+"""The access of the reference that begins a statement of the model: a load, or with ``=`` a store.
+
+What begins decide, ask and arm depends on what was negotiated, and on the profile.
+"""
+ASKS = ("avail.flags", "callbacks_wanted")
+"""Where the reference keeps whether callbacks are on: get_buf looks, others load it to store it anew."""
+
+TURNS = (*HANDLER, *HANDLER, "handle", "call_back", *DEVICE, "device_reads", "device_stages")
+"""Whose turn it is where the driver is stopped: each step as often as it is here."""
 
 Hook = Callable[[str], None]
 
@@ -97,7 +106,12 @@ class Memory(Arena):
 
 
 class Watched(Virtqueue):
-    """The reference, with stores to its private numbers told."""
+    """The reference, with stores to its private numbers told, and looks at whether callbacks are on."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "callbacks_wanted":
+            self.__dict__["hook"](name)
+        return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("num_free", "num_added", "last_used_idx", "callbacks_wanted"):
@@ -118,7 +132,7 @@ class Both:
         self.forced = self.questions = 0
         self.choice: Choice = nothing()
         self.notified = self.rung = self.stops = 0
-        self.tests_indirect = False
+        self.tests_indirect = self.owed = False
         self.taken: set[str] = set()
 
         layout, self.arena = legacy(self.size), Memory()
@@ -135,9 +149,8 @@ class Both:
         self.queue.__dict__["hook"] = self.on
         features = model.event_idx * F_EVENT_IDX | model.indirect_desc * F_INDIRECT_DESC
         profile = VIRTIO_1_X if model.mended else LINUX_3_11
-        silence: Callable[[], None] = lambda: self.queue.disable_cb()  # noqa: E731
         Virtqueue.__init__(
-            self.queue, told, self.arena, self.ring, features=features, profile=profile, callback=silence
+            self.queue, told, self.arena, self.ring, features=features, profile=profile, callback=self.owe
         )
         tokens = Tokens(self.queue.data)
         tokens.hook = self.on
@@ -163,6 +176,11 @@ class Both:
         """Be notified by the reference."""
         self.on("notify")
         self.rung += 1
+
+    def owe(self) -> None:
+        """Be called back by the reference's handler. What the callback does comes later, at call_back."""
+        assert not self.owed
+        self.owed = True
 
     # The model.
 
@@ -210,6 +228,8 @@ class Both:
             begins = BEGINS.get(name)
             if name == "decide":
                 begins = "used.avail_event" if self.model.event_idx else "used.flags"
+            elif name == "ask":
+                begins = ASKS[0] if self.model.switches_flags() else ASKS[1]
             elif name == "arm":
                 begins = "avail.used_event=" if self.model.writes_event() else None
             if event is not None and begins == event:
@@ -220,8 +240,10 @@ class Both:
 
     def on(self, event: str) -> None:
         """Be told of an access of the reference: if it begins a statement, stop there, then take it."""
-        if not self.listening or event not in (*BEGINS.values(), "used.flags", "used.avail_event"):
+        if not self.listening or event not in (*BEGINS.values(), *ASKS, "used.flags", "used.avail_event"):
             return
+        if event in ASKS and self.begun != "look":
+            return  # In the middle of disable_cb, enable_cb and enable_cb_delayed.
         s = self.s
         if event == "desc.flags" and (s.pc != Pc.WALK or self.tests_indirect):
             self.tests_indirect = False  # detach_buf tests for INDIRECT, end_chain loads what it stores.
@@ -230,11 +252,9 @@ class Both:
             return  # The second store of take_descriptor.
         if event == "num_free=" and s.pc != Pc.TAKE:
             return  # In the middle of add_in_ring, walk and give.
-        here = self.ahead(event)
-        if not here:
-            assert (event, self.begin) == ("used.idx", ("look",)), f"the model is at rest: {event}"
-        self.compare()
+        assert self.ahead(event), f"the model is at rest: {event}"
         self.listening = False
+        self.compare()
         self.stops += 1
         self.others()
         self.listening = True
@@ -247,7 +267,7 @@ class Both:
     def others(self) -> None:
         """Let device and handler take a few steps, in both."""
         for _ in range(self.rng.choice((0, 0, 1, 1, 2, 4))):
-            self.other(self.rng.choice((*HANDLER, *DEVICE, "device_reads", "device_stages")))
+            self.other(self.rng.choice(TURNS))
 
     def other(self, name: str) -> None:
         """Let device or handler take a step if it is possible; what it reads is read from the reference."""
@@ -276,6 +296,11 @@ class Both:
             assert after.asleep == (raw.avail.idx == before.read % WORD)
         elif name == "handle":
             assert self.queue.interrupt() == self.model.calls_back(before)
+            assert self.owed == after.calling
+        elif name == "call_back":
+            assert self.owed
+            self.owed = False
+            self.queue.disable_cb()
         if name in ("device_dozes", "device_fidgets"):
             self.put(0, int(after.no_notify))
             self.put(4 + 8 * self.size, after.avail_event)
@@ -331,9 +356,9 @@ class Both:
     def get(self) -> None:
         """Get a chain back, if one was completed."""
         before = self.s.last_used
-        result = self.run(("look",), self.queue.get_buf)
-        assert (result is None) == (self.s.last_used == before)
-        assert result is None or result[0] == self.s.result
+        result = self.run(("look", "look_in_vain"), self.queue.get_buf)
+        assert (result is None) == (self.s.last_used == before) == (self.begun == "look_in_vain")
+        assert (0 if result is None else result[0]) == self.s.result
 
     def switch(self) -> None:
         """Switch callbacks off, or on in either way."""
@@ -348,6 +373,7 @@ class Both:
     def drain(self) -> None:
         """Reset the device, and take back what was never completed, until nothing is left."""
         self.go("reset")
+        self.owed = False  # The handler is waited for.
         while (token := self.run(("scan",), self.queue.detach_unused_buf)) is not None:
             assert token == self.s.result
         assert (self.s.result, self.queue.num_free) == (0, self.size)

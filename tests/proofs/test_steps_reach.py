@@ -122,25 +122,28 @@ class Tour:
 def _tour(setting: Setting) -> Tour:
     """Take every transition that is possible in the setting."""
     t, size = Tour(setting), setting.size
-    # A chain that fills the ring, added while the device sleeps.
-    t.do("device_dozes", "device_looks")
+    # The device wakes unasked. A chain that fills the ring, added while it sleeps.
+    t.do("device_dozes", "device_looks", "device_wakes", "device_dozes", "device_looks")
     t.add("add_in_ring", size, (size + 1) // 2)
     t.operation("begin_kick")
     t.do("device_wakes")
     t.add("add_refused", 1, 1)
     t.asks(no_notify=False, ahead=0)
-    # An interrupt without news, one with; the chain comes back while callbacks are off.
+    # The driver waits, an interrupt is without news, one with; the chain comes back while callbacks are off.
+    t.operation("look_in_vain")
     t.do("device_interrupts", "interrupt", "handle")
     t.complete()
-    t.do("device_signals", "interrupt", "handle")
+    t.do("device_signals", "interrupt", "handle", "call_back")
     t.operation("look")
+    t.operation("look_in_vain")
     # The driver waits, and is told while another interrupt comes; it gets chains back with callbacks on.
     t.operation("enable_cb")
     chains = min(size, 3)
-    for _ in range(chains):
+    for number in range(chains):
         t.add("add_in_ring", 1, 1)
-    t.complete()
-    t.do("device_signals", "interrupt", "device_interrupts", "handle")
+        if number in (0, chains - 1):
+            t.complete()  # The second time it has not yet decided on the first.
+    t.do("device_signals", "interrupt", "device_interrupts", "handle", "call_back")
     t.operation("enable_cb_delayed")
     for _ in range(chains):
         t.operation("look")

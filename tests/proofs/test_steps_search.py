@@ -158,7 +158,7 @@ def test_a_past_of_too_many_rounds_is_refused(past: Past) -> None:
     [
         (_KeepsNext, 3, "descriptors-as-asked"),
         (_NotifiesEarly, 5, "nobody is notified"),
-        (_NeverRearms, 15, "get_buf re-arms"),
+        (_NeverRearms, 16, "get_buf re-arms"),
     ],
 )
 def test_a_mutant_is_shown_by_a_short_run(model: type[Steps], steps: int, broken: str) -> None:
