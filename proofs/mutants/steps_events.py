@@ -142,11 +142,42 @@ class _X31(Steps):
         return True
 
 
+class _X32(Steps):
+    def frees_table(self, s: Moment) -> Flag:
+        del s
+        return False
+
+
+class _X33(Steps):
+    def advance(self, s: Moment, c: Choice) -> Step[Moment]:
+        step = super().advance(s, c)
+        return replace(step, after=self.disabled(step.after))
+
+
+class _X34(Steps):
+    def called(self, s: Moment, c: Choice) -> Moment:
+        return replace(super().called(s, c), segment_addr=lambda _: c.segment_addr(0))
+
+
+class _X35(Steps):
+    def call_back(self, s: Moment, c: Choice) -> Step[Moment]:
+        step = super().call_back(s, c)
+        return replace(step, after=replace(step.after, notified=True))
+
+
+class _X36(Steps):
+    def advance(self, s: Moment, c: Choice) -> Step[Moment]:
+        step = super().advance(s, c)
+        return replace(step, after=replace(step.after, result=s.data(s.head)))
+
+
 MUTANTS: dict[str, Mutation] = {
     "D1": breaks(_D1, "kick-count-at-every-step", "no-kick-lost", "kick-only-when-asked"),
     "D2": breaks(_D2, "delayed-callback-exact"),
-    "D3": breaks(_D3, "callbacks-off-stay-off"),
-    "D5": breaks(_D5, "no-kick-lost", "delayed-callback-exact", "callbacks-off-stay-off"),
+    "D3": breaks(_D3, "no-interrupt-lost", "callbacks-off-stay-off"),
+    "D5": breaks(
+        _D5, "no-kick-lost", "no-interrupt-lost", "delayed-callback-exact", "callbacks-off-stay-off"
+    ),
     "D6": breaks(_D6, "no-interrupt-lost", "callbacks-off-stay-off"),
     "D7": breaks(_D7, "delayed-callback-exact", "callbacks-off-stay-off"),
     "D10": breaks(_D10, "no-interrupt-lost", "delayed-callback-exact", "callbacks-off-stay-off"),
@@ -163,5 +194,10 @@ MUTANTS: dict[str, Mutation] = {
     "X1": breaks(_X1, "kick-count-at-every-step"),
     "X9": breaks(_X9, "kick-count-at-every-step", "kick-only-when-asked"),
     "X31": breaks(_X31, "flags-stay-zero"),
+    "X32": breaks(_X32, "table-lives-until-used"),
+    "X33": breaks(_X33, "callbacks-off-stay-off"),
+    "X34": breaks(_X34, "chain-filled-as-asked"),
+    "X35": breaks(_X35, "kick-only-when-asked"),
+    "X36": breaks(_X36, "token-once-never-early"),
 }
 """Every mutant of the catalogs that is seeded here, by id."""

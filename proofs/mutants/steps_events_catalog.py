@@ -96,6 +96,36 @@ _ALL = (
         "in the virtio-1.x profile, too, switching callbacks off sets NO_INTERRUPT",
         "Linux 3.11 itself",
     ),
+    Mutant(
+        "X32",
+        "an indirect table is never freed",
+        "detach_buf gives the descriptor back, and not the memory of the table that it names",
+        "made for this suite",
+    ),
+    Mutant(
+        "X33",
+        "get_buf leaves callbacks off",
+        "get_buf switches callbacks off as it takes an element, and never on again",
+        "made for this suite",
+    ),
+    Mutant(
+        "X34",
+        "every segment has the address of the first",
+        "add takes the address of the first segment for all of them, each with its own length",
+        "made for this suite",
+    ),
+    Mutant(
+        "X35",
+        "the interrupt handler notifies the device",
+        "the callback notifies the device, whatever it asked for",
+        "made for this suite",
+    ),
+    Mutant(
+        "X36",
+        "the token is read once more after it was forgotten",
+        "get_buf reads data[head] when detach_buf has cleared it, and returns that",
+        "made for this suite",
+    ),
 )
 
 STEPS_EVENTS_CATALOG: dict[str, Mutant] = {mutant.id: mutant for mutant in _ALL}
