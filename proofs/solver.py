@@ -68,12 +68,12 @@ def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
     return _ask((*query.hypotheses.values(), z3.Not(query.goal)), options(rlimit, seed))
 
 
-def refute_here(query: Query, rlimit: int) -> Answer:
+def refute_here(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
     """Ask the same in the context where the formulas are: quicker, for nothing is made or copied for it.
 
     The count is of this question alone, but may depend on what was asked before it.
     """
-    return _asked((*query.hypotheses.values(), z3.Not(query.goal)), options(rlimit), query.goal.ctx)
+    return _asked((*query.hypotheses.values(), z3.Not(query.goal)), options(rlimit, seed), query.goal.ctx)
 
 
 def satisfy(query: Query, rlimit: int, *, seed: int = 0) -> Answer:

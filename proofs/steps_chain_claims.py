@@ -305,13 +305,18 @@ def _used_ring_kept(t: Taken) -> Flag:
 USED_SLOT = (
     *every_step("the used ring is as it was", _used_ring_kept),
     claim(
-        "the element written is not still to be read",
+        "the element of the next count is not still to be read",
         "device_stages",
         lambda t: t.queue.size.between(
             t.before.last_used,
             t.before.staged,
-            lambda k: t.queue.size.slot(k) != t.queue.size.slot(u16(t.before.staged)),
+            lambda k: t.queue.size.slot(k) != t.queue.size.slot(t.before.staged),
         ),
+    ),
+    claim(
+        "the element written is that of the next count",
+        "device_stages",
+        lambda t: t.queue.size.slot(u16(t.before.staged)) == t.queue.size.slot(t.before.staged),
     ),
 )
 

@@ -309,11 +309,15 @@ def _armed(q: Steps, s: Moment) -> Flag:
     return implies(asked, both(named, ahead))
 
 
-def _arming(q: Steps, s: Moment) -> Flag:
+def _delaying(_: Steps, s: Moment) -> Flag:
     flight = s.published - s.last_used
-    bufs = both(s.bufs == either(s.delayed, three_quarters(flight), 0), implies(no(s.woken), s.wanted))
+    bufs = s.bufs == either(s.delayed, three_quarters(flight), 0)
+    return implies(at(s, Pc.EVENT, Pc.POLL), both(bufs, implies(no(s.woken), s.wanted)))
+
+
+def _arming(q: Steps, s: Moment) -> Flag:
     armed = both(s.event == s.last_used + s.bufs, implies(q.event_idx, s.used_event == u16(s.event)))
-    return both(implies(at(s, Pc.EVENT, Pc.POLL), bufs), implies(at(s, Pc.POLL), armed))
+    return implies(at(s, Pc.POLL), both(armed, s.bufs >= 0))
 
 
 def _waiting(q: Steps, s: Moment) -> Flag:
@@ -375,6 +379,7 @@ _ALL = (
     Invariant("callbacks", "avail.flags says whether callbacks are on, if it says anything", _callbacks),
     Invariant("signals", "the device decides on an interrupt within 2^16 completions", _signals),
     Invariant("armed", "while callbacks are on, used_event asks for a completion to come", _armed),
+    Invariant("delaying", "three quarters of what is in flight are let pass, or none", _delaying),
     Invariant("arming", "used_event asks for the completion that was computed", _arming),
     Invariant("waiting", "a driver that waits has asked for a completion to come", _waiting),
     Invariant("interrupt-due", "whoever waits over completions has an interrupt coming", _interrupt_due),
