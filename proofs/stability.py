@@ -186,7 +186,7 @@ def _decide(
     hint = HINTS.get(obligation.label)
     if hint is not None:
         few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in hint}
-        # The quick way first, which is enough of a variation in itself: what was asked before plays a part, too.
+        # The quick way first, itself a variation: what was asked before plays a part, too.
         for how in (refute_here, refute):
             if ask(replace(query, hypotheses=few), min(HINTED, budget), how) == "unsat":
                 return Outcome("proved", spent)
