@@ -6,7 +6,7 @@ not wholly free of its process: where other formulas were built first, as by a s
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import z3
@@ -73,7 +73,11 @@ def refute_here(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
 
     The count is of this question alone, but may depend on what was asked before it.
     """
-    return _asked((*query.hypotheses.values(), z3.Not(query.goal)), options(rlimit, seed), query.goal.ctx)
+    started = time.perf_counter()
+    solver = _solver(query.goal.ctx, options(rlimit, seed))
+    before = _spent(solver)
+    solver.add(*query.hypotheses.values(), z3.Not(query.goal))
+    return _answer(solver, started, before)
 
 
 def satisfy(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
@@ -106,15 +110,14 @@ def _solver(context: z3.Context, chosen: dict[str, int]) -> z3.Solver:
 def _ask(formulas: tuple[z3.BoolRef, ...], chosen: dict[str, int]) -> Answer:
     started = time.perf_counter()
     context = z3.Context()
-    answer = _asked(tuple(formula.translate(context) for formula in formulas), chosen, context)
-    return replace(answer, seconds=time.perf_counter() - started)
-
-
-def _asked(formulas: tuple[z3.BoolRef, ...], chosen: dict[str, int], context: z3.Context) -> Answer:
-    started = time.perf_counter()
     solver = _solver(context, chosen)
-    before = _spent(solver)
-    solver.add(*formulas)
+    for formula in formulas:  # One by one: what is copied early gets other numbers, and costs another search.
+        solver.add(formula.translate(context))
+    return _answer(solver, started, 0)
+
+
+def _answer(solver: z3.Solver, started: float, before: int) -> Answer:
+    """Check what was asserted; ``before`` is what had been spent in the solver's context."""
     result = solver.check()
     return Answer(
         result=str(result),
