@@ -18,7 +18,8 @@ import z3
 
 from .certificates_circuit import Clause, dimacs
 from .certificates_terms import NoCircuitError, Translation
-from .theorem import Obligation, Query, Stage, Theorem, every_size
+from .stages import question
+from .theorem import Obligation, Query, Theorem
 from .theorems import THEOREMS
 
 PINNED = {"python-sat": "1.9.dev17", "dratify": "0.1.10", "drup": "1.2.1"}
@@ -221,7 +222,7 @@ def certified(theorem: Theorem, obligation: Obligation, model: type | None = Non
     if obligation.every_size:
         return result("none", reason="it is about every queue size at once")
     try:
-        translation = translated(obligation.build(_stage(model or theorem.subject)))
+        translation = translated(question(obligation, model or theorem.subject))
     except NoCircuitError as error:
         return result("none", reason=str(error))
     circuit = translation.circuit
@@ -236,10 +237,6 @@ def certified(theorem: Theorem, obligation: Obligation, model: type | None = Non
     ]
     reason = "; ".join(f"{name}: {said[name]}" for name in wrong)
     return result("rejected" if wrong else "certified", reason=reason, checkers=said, evidence=found)
-
-
-def _stage(model: type) -> Stage:
-    return every_size(model) if getattr(model, "takes_size", False) else Stage(model())
 
 
 def certificates(names: Iterable[str] = ()) -> Iterator[Certificate]:

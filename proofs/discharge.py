@@ -88,9 +88,6 @@ class TaskResult:
     warnings: tuple[str, ...] = ()
 
 
-_stage = stage
-
-
 def discharge(task: Task, cache: Cache | None = None) -> TaskResult:
     """Try every obligation of the task; deterministic, and free of side effects but for caches."""
     theorem = THEOREMS[task.theorem]

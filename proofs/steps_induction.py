@@ -58,12 +58,8 @@ def _asked(taken: Taken, hypotheses: dict[str, Any], goal: Flag) -> Query:
     values = {
         name: term(getattr(queue, name)) for name in ("queue_size", "event_idx", "indirect_desc", "mended")
     }
-    states = {"before": _readable(taken.before), "after": _readable(taken.after)}
+    states = {"before": taken.before, "after": taken.after}
     return Query(hypotheses, term(goal), states, values)
-
-
-def _readable(s: Moment) -> Moment:
-    return s
 
 
 def keeps(*names: str) -> Iterator[Obligation]:
