@@ -1,6 +1,7 @@
 """What all tests share: a place of their own for what this machine keeps between runs."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,3 +20,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Itera
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Where tests run in the background Ctrl-C is ignored, and what they start would ignore it, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
