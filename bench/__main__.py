@@ -115,7 +115,7 @@ def _validation(library: Path) -> list[Figure]:
 
 def _is_of_frames(theorem: Theorem) -> bool:
     """Whether a theorem is of the path around the virtqueue."""
-    return theorem.subject is not Ring
+    return theorem.subject not in (Ring, Steps)
 
 
 def _frames(library: Path) -> list[Figure]:

@@ -13,15 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..errors import EXIT_HELD, EXIT_INTERRUPTED, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError, unknown_name
 from ..proofs.cache import chosen
-from ..proofs.clause_table import CLAUSE_TABLE
 from ..proofs.counterexample import changes
 from ..proofs.engine import prove as discharge
 from ..proofs.mutants.registry import MUTANTS, described
 from ..proofs.report import ProofReport, TheoremResult
 from ..proofs.theorems import THEOREMS
-from .certificates import certify
-from .clause_table import clause_table, rows
-from .second_opinion import cross_check, export_obligations
 
 _MOST = (1 << 32) - 1
 """The greatest budget that Z3 takes for what it is."""
@@ -189,22 +185,32 @@ def prove(
         raise BadInputError("one of --clauses, --cross-check, --export and --certify at a time")
     if certificates is not None and not certified:
         raise BadInputError("--certificates DIR goes with --certify")
-    for name in names:
-        if name not in THEOREMS and not (clauses and name in CLAUSE_TABLE):
-            raise unknown_name("theorem", name, THEOREMS)
-    if crossed:
-        return cross_check(names, as_json=as_json, jobs=jobs or 0)
-    if export is not None:
-        return export_obligations(names, export, jobs=jobs or 0, as_json=as_json)
-    if certified:
-        return certify(names, as_json, certificates)
-    console = Console(highlight=False, soft_wrap=True)
-    asked = names
     if clauses:
-        chosen_rows = rows(names) if names else ()
-        names = tuple(dict.fromkeys(theorem for row in chosen_rows for theorem in row.theorems))
+        from .clause_table import clause_table, rows
+
+        asked = names
+        names = tuple(dict.fromkeys(theorem for row in rows(names) for theorem in row.theorems))
         if asked and not names:
             return clause_table(as_json, asked)
+        if not asked:
+            names = ()
+    for name in names:
+        if name not in THEOREMS:
+            raise unknown_name("theorem", name, THEOREMS)
+    # What a plain run does without is loaded by who asks for it.
+    if crossed:
+        from .second_opinion import cross_check
+
+        return cross_check(names, as_json=as_json, jobs=jobs or 0)
+    if export is not None:
+        from .second_opinion import export_obligations
+
+        return export_obligations(names, export, jobs=jobs or 0, as_json=as_json)
+    if certified:
+        from .certificates import certify
+
+        return certify(names, as_json, certificates)
+    console = Console(highlight=False, soft_wrap=True)
     quiet = as_json or clauses
     options = {} if budget is None else {"budget": budget}
     # Of some theorems only those mutants say something that are there to break one of them.
