@@ -25,6 +25,7 @@ import z3
 
 from .size import LARGEST, WORD, Size, u16
 from .state import Flag, Map, Marks, Number, State, arbitrary
+from .term import store
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,6 @@ class Step:
     notified: Flag  # the device was notified
     head: Number  # the chain it was about
     token: Number  # the token put in or handed back; 0 if none
-
-
-def store(old: Callable[[Number], Any], key: Number, value: Any) -> Callable[[Number], Any]:
-    """Return a map or marks that hold ``value`` at ``key`` and are otherwise the old ones."""
-    return lambda index: z3.If(index == key, value, old(index))
 
 
 class Ring:

@@ -28,7 +28,7 @@ class Calling(Setting):
 
     def arm(self, s: Moment, _: Choice) -> Step[Moment]:
         """Write used_event, if it is written at all."""
-        wrote = self.writes_event()
+        wrote = self.writes_used_event()
         after = replace(
             s,
             pc=Pc.POLL,
@@ -67,10 +67,6 @@ class Calling(Setting):
     def switches_flags(self) -> Flag:
         """Linux 3.11 writes avail.flags always, the mended driver unless EVENT_IDX was negotiated."""
         return implies(self.mended, no(self.event_idx))
-
-    def writes_event(self) -> Flag:
-        """Linux 3.11 writes used_event always, the mended driver only if EVENT_IDX was negotiated."""
-        return implies(self.mended, self.event_idx)
 
     def disabled(self, s: Moment) -> Moment:
         """Return the moment with callbacks off."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..size import u16
 from ..state import Map
-from ..term import Flag, Number, Step, both, either, implies, no, store
+from ..term import Flag, Number, Step, both, either, no, store
 from .moment import Choice, Moment, Pc
 from .setting import Setting
 
@@ -190,10 +190,6 @@ class Reclaiming(Setting):
     def last_used_idx_after_get(self, s: Moment) -> Number:
         """Return the driver's own index after an element was taken."""
         return u16(s.last_used_idx + 1)
-
-    def writes_used_event(self) -> Flag:
-        """Linux 3.11 writes used_event always, the mended driver only if EVENT_IDX was negotiated."""
-        return implies(self.mended, self.event_idx)
 
     def rearms(self, s: Moment) -> Flag:
         """Whether get moves used_event on: callbacks are on."""

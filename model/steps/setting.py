@@ -5,7 +5,7 @@ from typing import Any
 import z3
 
 from ..size import Plain
-from ..term import Flag, both
+from ..term import Flag, both, implies
 from .moment import Moment, Pc
 
 
@@ -36,3 +36,7 @@ class Setting:
     def is_idle(self, s: Moment) -> Flag:
         """The driver is between two operations, of a device that was not reset."""
         return both(s.pc == Pc.IDLE, s.live)
+
+    def writes_used_event(self) -> Flag:
+        """Linux 3.11 writes used_event always, the mended driver only if EVENT_IDX was negotiated."""
+        return implies(self.mended, self.event_idx)

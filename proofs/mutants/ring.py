@@ -9,9 +9,10 @@ from typing import Any
 
 import z3
 
-from ...model.ring import Ring, Step, store
+from ...model.ring import Ring, Step
 from ...model.size import u16
 from ...model.state import Flag, Map, Number, State
+from ...model.term import store
 from .mutation import Mutation, breaks
 
 

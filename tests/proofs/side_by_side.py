@@ -231,7 +231,7 @@ class Both:
             elif name == "ask":
                 begins = ASKS[0] if self.model.switches_flags() else ASKS[1]
             elif name == "arm":
-                begins = "avail.used_event=" if self.model.writes_event() else None
+                begins = "avail.used_event=" if self.model.writes_used_event() else None
             if event is not None and begins == event:
                 return True
             assert begins is None or not self.stopping, f"the reference: {event}, the model: {name}"
