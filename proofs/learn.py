@@ -8,7 +8,6 @@ With names of theorems only theirs are learned and all others kept; with ``--sta
 too, that still suffice. What was learned before an interrupt (Ctrl-C) is written.
 """
 
-import argparse
 import contextlib
 import json
 import math
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import z3
 
+from . import arguments as command_line
 from . import pool
 from .discharge import BUDGET, HINTED
 from .hints import HINTS
@@ -229,14 +229,9 @@ def learn(names: Sequence[str] = (), *, stale: bool = False, jobs: int = 0) -> t
 
 def main() -> int:
     """Learn what the command line asks for, and write it; 1 if something could not be learned."""
-    parser = argparse.ArgumentParser(prog="python -m ringproof.proofs.learn", description=__doc__)
-    parser.add_argument("theorems", nargs="*", metavar="THEOREM", help="learn only these")
+    parser = command_line.parser("learn", __doc__, "learn")
     parser.add_argument("--stale", action="store_true", help="keep the hints that still suffice")
-    parser.add_argument("-j", "--jobs", type=int, default=0, help="processes; one per core if not given")
-    arguments = parser.parse_args()
-    unknown = [name for name in arguments.theorems if name not in THEOREMS]
-    if unknown:
-        parser.error(f"no theorem is named {', '.join(unknown)}")
+    arguments = command_line.parsed(parser, None)
     written, failures = learn(arguments.theorems, stale=arguments.stale, jobs=arguments.jobs)
     place = Path(__file__).with_name("hints.py")
     fresh = place.with_suffix(".new")

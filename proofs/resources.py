@@ -14,7 +14,6 @@ Exit codes: 0 every cost is as recorded; 1 some is not, or a verdict is not as a
 3 something was not decided, or the solver is not the pinned one; 130 interrupted.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from . import arguments as command_line
 from . import pool
 from .discharge import BUDGET, Task, TaskResult, discharge
 from .engine import DEADLINE, judge
@@ -182,16 +182,9 @@ def _times(now: int, then: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare what the command line asks for with the record, or record it; exit codes as above."""
-    parser = argparse.ArgumentParser(prog="python -m ringproof.proofs.resources", description=__doc__)
-    parser.add_argument("theorems", nargs="*", metavar="THEOREM", help="measure only these")
+    parser = command_line.parser("resources", __doc__, "measure")
     parser.add_argument("--accept", action="store_true", help="record the costs as they are")
-    parser.add_argument("-j", "--jobs", type=int, default=0, help="processes; one per core if not given")
-    chosen = parser.parse_args(arguments)
-    unknown = [name for name in chosen.theorems if name not in THEOREMS]
-    if unknown:
-        parser.error(f"no theorem is named {', '.join(unknown)}")
-    if chosen.jobs < 0:
-        parser.error(f"{chosen.jobs} processes: none or more are needed")
+    chosen = command_line.parsed(parser, arguments)
     try:
         return _run(chosen.theorems or None, jobs=chosen.jobs, accept=chosen.accept)
     except (BadRecordError, SolverMismatch) as error:

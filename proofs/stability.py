@@ -11,13 +11,13 @@ Exit codes: 0 every verdict is always the same; 1 some is not; 2 no such theorem
 decided at all, or a worker died, or the solver is not the pinned one; 130 interrupted.
 """
 
-import argparse
 import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from . import arguments as command_line
 from . import pool
 from .discharge import BUDGET, HINTED, PATIENCE, SMALL_SIZES
 from .hints import HINTS
@@ -264,15 +264,8 @@ def exit_code(theorems: Sequence[TheoremStability]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Vary what the command line asks for, and print it; exit codes as above."""
-    parser = argparse.ArgumentParser(prog="python -m ringproof.proofs.stability", description=__doc__)
-    parser.add_argument("theorems", nargs="*", metavar="THEOREM", help="vary only these")
-    parser.add_argument("-j", "--jobs", type=int, default=0, help="processes; one per core if not given")
-    chosen = parser.parse_args(arguments)
-    unknown = [name for name in chosen.theorems if name not in THEOREMS]
-    if unknown:
-        parser.error(f"no theorem is named {', '.join(unknown)}")
-    if chosen.jobs < 0:
-        parser.error(f"{chosen.jobs} processes: none or more are needed")
+    parser = command_line.parser("stability", __doc__, "vary")
+    chosen = command_line.parsed(parser, arguments)
     done: list[TheoremStability] = []
     _say("verdict  obligations; cost: least, median, most of seed 0's; theorem")
     try:
