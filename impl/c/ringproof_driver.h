@@ -29,12 +29,17 @@ extern "C" {
 #define RP_F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define RP_F_EVENT_IDX     (UINT64_C(1) << 29)
 #define RP_F_VERSION_1     (UINT64_C(1) << 32)
+/* Two that change what passes between driver and device: with IN_ORDER the device uses buffers in the order they
+ * were made available, and may retire several by one used entry (section 2.7.9); with NOTIFICATION_DATA a kick
+ * tells avail_idx, too (section 2.9). */
+#define RP_F_IN_ORDER          (UINT64_C(1) << 35)
+#define RP_F_NOTIFICATION_DATA (UINT64_C(1) << 38)
 
 /* What operations return where they return int: 0 or a count on success, one of these below zero. */
 #define RP_OK      0
 #define RP_EINVAL  (-22) /* add: null token, no segment, or a chain this driver never takes, as it has more
                             segments than ever fit or writable ones. create: no such queue */
-#define RP_ENOSPC  (-28) /* no room now, or no memory for a table; nothing has changed */
+#define RP_ENOSPC  (-28) /* no room now, no memory for a table, or a segment cannot be mapped; nothing has changed */
 #define RP_ENOMEM  (-12) /* create only: no memory */
 #define RP_EBROKEN (-5)  /* the device broke the rules and the queue refuses to go on */
 
@@ -53,6 +58,9 @@ enum rp_layout {
 #define RP_TRAIT_PUSHES_BUFFERS  (1u << 3) /* tokens come back through env->completed, not from get_buf */
 #define RP_TRAIT_ARMS_ONCE       (1u << 4) /* callbacks come once each time they are enabled; a driver without
                                               this arms the next one, while they are on, by taking all back */
+#define RP_TRAIT_ANY_QUEUE_SIZE  (1u << 5) /* create takes sizes that are no power of two */
+#define RP_TRAIT_MAPS            (1u << 6) /* env->map gives the addresses of segments; theirs are 0 */
+#define RP_TRAIT_C11_ORDER       (1u << 7) /* memory is ordered by C11 atomics and fences alone, for any machine */
 
 /* One piece of a buffer: `length` bytes at `data`, which the device knows as `address`. */
 struct rp_segment {
@@ -76,7 +84,8 @@ struct rp_env {
     void    *context;
 
     uint64_t features;    /* negotiated; a subset of rp_driver.features */
-    uint32_t queue_size;  /* a power of two, 1 to 32768; create is asked for others too, to see it decline */
+    uint32_t queue_size;  /* 1 to 32768, a power of two but with RP_TRAIT_ANY_QUEUE_SIZE; create is asked for others
+                             too, to see it decline */
     uint16_t queue_index; /* what a kick names */
     uint16_t layout;      /* enum rp_layout */
     uint32_t has_callback; /* 1: interrupts are wanted from the start; 0: they are not, and never come */
@@ -90,7 +99,8 @@ struct rp_env {
     /* Private memory, not visible to the device; zeroed. Null when there is none. */
     void *(*allocate_private)(void *context, size_t bytes);
     void (*release_private)(void *context, void *memory, size_t bytes);
-    /* Rings the doorbell: `value` is what the driver writes to the notify register, which is queue_index. */
+    /* Rings the doorbell: `value` is what the driver writes to the notify register: queue_index, or, with
+     * RP_F_NOTIFICATION_DATA, queue_index | avail_idx << 16. */
     void (*notify)(void *context, uint32_t value);
     /* The queue's callback, which rp_driver.interrupt calls when there is something used; a driver that
      * pushes need not. */
@@ -98,6 +108,12 @@ struct rp_env {
     /* Only with RP_TRAIT_PUSHES_BUFFERS: hands back a token, oldest used first. It may be called from
      * rp_driver.interrupt and from any other operation. */
     void (*completed)(void *context, void *token, uint32_t length);
+
+    /* Only with RP_TRAIT_MAPS: makes `length` bytes at `data` known to the device, at *address. 0; or below 0,
+     * and nothing was mapped. What was mapped is unmapped once, when its buffer came back, was detached or was
+     * refused by add; by destroy at the latest. */
+    int (*map)(void *context, const void *data, uint32_t length, uint64_t *address);
+    void (*unmap)(void *context, uint64_t address, uint32_t length);
 };
 
 /* What the driver offers. `create`, `destroy`, `add`, `kick` and (unless it pushes) `get_buf` are needed. */

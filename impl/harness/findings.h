@@ -14,6 +14,16 @@ struct rp_log {
     bool     failed;        /* something that is more than a warning was found */
 };
 
+static inline bool rp_only_warns(enum rp_finding code)
+{
+    static const enum rp_finding warnings[] = RP_FIND_WARNINGS;
+    bool found = false;
+
+    for (unsigned i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+        found = found || warnings[i] == code;
+    return found;
+}
+
 /* Counts one evaluation of a check; when it did not hold, keeps the numbers of the first time. */
 static inline void rp_check(struct rp_log *log, enum rp_finding code, bool holds, uint64_t a, uint64_t b)
 {
@@ -30,7 +40,7 @@ static inline void rp_check(struct rp_log *log, enum rp_finding code, bool holds
     }
     if (found->count != UINT32_MAX)
         found->count++;
-    if ((RP_FIND_WARNINGS >> code & 1u) == 0)
+    if (!rp_only_warns(code))
         log->failed = true;
 }
 

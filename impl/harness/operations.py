@@ -14,6 +14,8 @@ Operations that concern the device:
   device-writable segments. ``status`` is how many; ``length`` is 1 if the suppression words ask for an
   interrupt, else 0; with nothing completed there is no store, and it is 0.
 - ``SET_FLAGS``, ``SET_AVAIL_EVENT``: stores the word.
+- ``MISCHIEF`` (a, b, c): the device breaks the rules in the manner ``a``, one of :class:`Mischief`; only for
+  queues created as hostile. No reference follows it.
 
 ``ADD`` offers ``a`` device-readable segments, then ``in`` device-writable ones; :func:`segment` says
 which. Its token is the number of ``ADD`` operations since create, this one included; 0 stands for the
@@ -61,7 +63,24 @@ class Code(IntEnum):
     COMPLETE = 17
     SET_FLAGS = 18
     SET_AVAIL_EVENT = 19
+    MISCHIEF = 20
     ROUNDS = 32
+
+
+class Mischief(IntEnum):
+    """How a device breaks the rules; ``impl/device/mischief.h`` says what the numbers of each stand for."""
+
+    ID_RANGE = 1
+    ID_NOT_HEAD = 2
+    USED_IDX = 3
+    LENGTH = 4
+    REWRITE = 5
+    DOUBLE_FETCH = 6
+    FLAGS = 7
+    SILENCE = 8
+    IN_ORDER = 9
+    INTERRUPT = 10
+    PAYLOAD = 14
 
 
 class OpFlag(IntFlag):

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RP_SHARED_MAGIC 0x52504d45u
-#define RP_SHARED_VERSION 1u
+#define RP_SHARED_VERSION 2u
 
 /* Guest-physical windows. Ring parts and indirect tables live in the arena, packets in the buffers. */
 #define RP_ARENA_ADDRESS  UINT64_C(0x0000004100000000)
@@ -61,11 +61,12 @@ enum rp_op_code {
     RP_OP_COMPLETE = 17,        /* a: pick, b: stride, c: count; see operations.py */
     RP_OP_SET_FLAGS = 18,       /* a: used.flags, 0 or 1 */
     RP_OP_SET_AVAIL_EVENT = 19, /* a: avail_event; with RP_OPF_RELATIVE counted from avail_idx */
+    RP_OP_MISCHIEF = 20,        /* a: which kind, enum rp_mischief; b and c: its numbers. Hostile queues only */
     /* both, many times */
     RP_OP_ROUNDS = 32 /* a: rounds of ADD(1 out, seed b + i), KICK, READ(1), COMPLETE(0, 0, 1), GET */
 };
 
-#define RP_OPF_FAIL_ALLOC (1u << 0) /* ADD: allocate returns null throughout this operation */
+#define RP_OPF_FAIL_ALLOC (1u << 0) /* ADD: what it allocates or maps fails: the c-th, from 1; all if c is 0 */
 #define RP_OPF_NULL_TOKEN (1u << 1) /* ADD: the token is null */
 #define RP_OPF_RELATIVE   (1u << 2) /* SET_AVAIL_EVENT */
 #define RP_OPF_NO_KICK    (1u << 3) /* ROUNDS: leave out the KICK */
@@ -77,6 +78,21 @@ struct rp_op { /* 16 bytes, little endian like all of this file on the machines 
     uint32_t a;
     uint32_t b;
     uint32_t c;
+};
+
+/* What a device that breaks the rules does (MISCHIEF); impl/device/mischief.h says how b and c count. */
+enum rp_mischief {
+    RP_MISCHIEF_ID_RANGE = 1,       /* a used id that is no descriptor */
+    RP_MISCHIEF_ID_NOT_HEAD = 2,    /* one that is no outstanding head: never issued, mid-chain, or used twice */
+    RP_MISCHIEF_USED_IDX = 3,       /* used_idx past all that is outstanding, or backwards */
+    RP_MISCHIEF_LENGTH = 4,         /* a used length that nothing could have written */
+    RP_MISCHIEF_REWRITE = 5,        /* descriptors or the available ring rewritten */
+    RP_MISCHIEF_DOUBLE_FETCH = 6,   /* a used entry that changes while the driver looks */
+    RP_MISCHIEF_FLAGS = 7,          /* used.flags that no device may set */
+    RP_MISCHIEF_SILENCE = 8,        /* no interrupt and no completion for long, then all at once */
+    RP_MISCHIEF_IN_ORDER = 9,       /* IN_ORDER: out of order, or a batch that was never offered */
+    RP_MISCHIEF_INTERRUPT = 10,     /* an interrupt before anything was set up, or with the device gone */
+    RP_MISCHIEF_PAYLOAD = 14        /* readable buffers and indirect tables rewritten */
 };
 
 #define RP_STATUS_UNSUPPORTED (-1000) /* the driver lacks this operation */
@@ -143,13 +159,35 @@ enum rp_finding {
     RP_FIND_CANARY = 43,
     RP_FIND_CHAIN_DECLINED = 44,
     RP_FIND_NUM_FREE = 45,
-    RP_FIND_COUNT = 64
+    RP_FIND_LENGTH_SUM = 46,
+    RP_FIND_MANY_DESCRIPTORS = 47,
+    RP_FIND_IN_ORDER_NEXT = 48,
+    RP_FIND_IN_ORDER_HEAD = 49,
+    RP_FIND_IN_ORDER_TABLE = 50,
+    RP_FIND_AVAIL_IDX_START = 51,
+    RP_FIND_SLOT_REPEATED = 52,
+    RP_FIND_KICK_DATA = 53,
+    RP_FIND_EVENT_WORD_HEEDED = 54,
+    RP_FIND_FLAGS_HEEDED = 55,
+    RP_FIND_SPURIOUS_INTERRUPT = 56,
+    RP_FIND_USED_LENGTH = 57,
+    RP_FIND_BATCH_RETIRED = 58,
+    RP_FIND_ORDER_PUBLISH = 59,
+    RP_FIND_ORDER_KICK = 60,
+    RP_FIND_ORDER_USED = 61,
+    RP_FIND_MAPPING = 62,
+    RP_FIND_LATE_CALL = 63,
+    RP_FIND_KICK_EARLY = 64,
+    RP_FIND_HOSTILE_TOKEN = 65,
+    RP_FIND_CHILDREN = 66,
+    RP_FIND_OUTPUT = 67,
+    RP_FIND_COUNT = 96
 };
 
-/* Those that are no more than a warning: RUN goes on after them. */
-#define RP_FIND_WARNINGS \
-    ((UINT64_C(1) << RP_FIND_REFUSED_THOUGH_FREE) | (UINT64_C(1) << RP_FIND_FLAG_UNASSIGNED) | \
-     (UINT64_C(1) << RP_FIND_KICK_UNWANTED) | (UINT64_C(1) << RP_FIND_CHAIN_DECLINED))
+/* Those that are no more than a warning, for an array: RUN goes on after them. */
+#define RP_FIND_WARNINGS                                                                              \
+    {RP_FIND_REFUSED_THOUGH_FREE, RP_FIND_FLAG_UNASSIGNED, RP_FIND_KICK_UNWANTED,                     \
+     RP_FIND_CHAIN_DECLINED, RP_FIND_MANY_DESCRIPTORS, RP_FIND_USED_LENGTH, RP_FIND_OUTPUT}
 
 /* How a and b of some findings hold more than one number: two halves, the first one the higher. */
 #define RP_PAIR(high, low) (((uint64_t)(high) << 32) | ((uint64_t)(low) & 0xffffffffu))
@@ -187,7 +225,13 @@ struct rp_config {
     uint16_t layout;
     uint32_t has_callback;
     uint32_t stop_on_finding; /* a bit per code would not fit: 1 stops RUN after any finding that fails */
+    uint32_t fail_allocation; /* in create the k-th allocation, of either kind, fails; 0: none does */
+    uint32_t hostile;         /* 1: MISCHIEF may come, and what depends on an honest device is not judged */
 };
+
+/* What rp_shared.instrumented can say: which calls the compiler put into the driver. */
+#define RP_INSTRUMENTED_COVERAGE (1u << 0) /* -fsanitize-coverage: each edge or block */
+#define RP_INSTRUMENTED_ACCESSES (1u << 1) /* -fsanitize=thread: each access, atomic operation and fence */
 
 struct rp_shared {
     uint32_t magic;
@@ -212,6 +256,13 @@ struct rp_shared {
     uint64_t fault_address; /* where a memory fault happened, or 0 */
     char     message[256]; /* why a command could not be done, one line */
     struct rp_found found[RP_FIND_COUNT];
+    /* what instrumented drivers tell: places in the code that were reached since the worker was started, in the
+     * order of first being reached, each a 64-bit offset from where the library was loaded */
+    uint64_t coverage_offset;
+    uint32_t coverage_capacity;
+    uint32_t coverage_count;
+    uint32_t instrumented; /* RP_INSTRUMENTED_ bits */
+    uint32_t reserved;
 };
 
 #endif

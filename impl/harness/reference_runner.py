@@ -53,7 +53,9 @@ class QueueConfig:
     """A queue to create.
 
     ``features`` are negotiated feature bits as masks; ``layout`` is "legacy" or "modern", ``profile``
-    "linux-3.11" or "virtio-1.x". Raises ValueError, one line, for what no queue can be.
+    "linux-3.11" or "virtio-1.x". In a driver's create the allocation numbered ``fail_allocation`` from 1
+    fails, and a ``hostile`` queue's device may break the rules: no reference runs either. Raises ValueError,
+    one line, for what no queue can be.
     """
 
     queue_size: int
@@ -62,6 +64,8 @@ class QueueConfig:
     has_callback: bool = True
     profile: str = "linux-3.11"
     queue_index: int = 0
+    fail_allocation: int = 0
+    hostile: bool = False
 
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:

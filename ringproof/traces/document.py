@@ -72,6 +72,8 @@ class TraceDocument:
                 "profile": config.profile,
                 "has_callback": config.has_callback,
                 "queue_index": config.queue_index,
+                **({"fail_allocation": config.fail_allocation} if config.fail_allocation else {}),
+                **({"hostile": True} if config.hostile else {}),
             },
             "operations": [list(op) for op in self.operations],
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
@@ -136,6 +138,10 @@ class _Reader(ItfReader):
                 has_callback=self._truth(config.get("has_callback"), f"{place}.has_callback"),
                 profile=self._text(config.get("profile"), f"{place}.profile"),
                 queue_index=self._integer(config.get("queue_index", 0), f"{place}.queue_index", 0, 0xFFFF),
+                fail_allocation=self._integer(
+                    config.get("fail_allocation", 0), f"{place}.fail_allocation", 0, 0xFFFF_FFFF
+                ),
+                hostile=self._truth(config.get("hostile", False), f"{place}.hostile"),
             )
         except ValueError as error:
             raise self._fail(place, str(error)) from None

@@ -10,9 +10,9 @@ from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT
 
 OP_CAPACITY = 1 << 16
 """Operations per command; longer runs are cut."""
-FINDING_COUNT = 64
+FINDING_COUNT = 96
 MAGIC = 0x5250_4D45
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 
 
@@ -26,6 +26,8 @@ class Config(ctypes.LittleEndianStructure):
         ("layout", ctypes.c_uint16),
         ("has_callback", ctypes.c_uint32),
         ("stop_on_finding", ctypes.c_uint32),
+        ("fail_allocation", ctypes.c_uint32),
+        ("hostile", ctypes.c_uint32),
     ]
 
 
@@ -67,6 +69,11 @@ class Header(ctypes.LittleEndianStructure):
         ("fault_address", ctypes.c_uint64),
         ("message", ctypes.c_char * 256),
         ("found", Found * FINDING_COUNT),
+        ("coverage_offset", ctypes.c_uint64),
+        ("coverage_capacity", ctypes.c_uint32),
+        ("coverage_count", ctypes.c_uint32),
+        ("instrumented", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
     ]
 
 

@@ -75,6 +75,28 @@ class FindingCode(IntEnum):
     CANARY = 43
     CHAIN_DECLINED = 44
     NUM_FREE = 45
+    LENGTH_SUM = 46
+    MANY_DESCRIPTORS = 47
+    IN_ORDER_NEXT = 48
+    IN_ORDER_HEAD = 49
+    IN_ORDER_TABLE = 50
+    AVAIL_IDX_START = 51
+    SLOT_REPEATED = 52
+    KICK_DATA = 53
+    EVENT_WORD_HEEDED = 54
+    FLAGS_HEEDED = 55
+    SPURIOUS_INTERRUPT = 56
+    USED_LENGTH = 57
+    BATCH_RETIRED = 58
+    ORDER_PUBLISH = 59
+    ORDER_KICK = 60
+    ORDER_USED = 61
+    MAPPING = 62
+    LATE_CALL = 63
+    KICK_EARLY = 64
+    HOSTILE_TOKEN = 65
+    CHILDREN = 66
+    OUTPUT = 67
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +290,32 @@ def _canary(a: int, b: int) -> str:
     return f"a write {where} a private allocation of {_counted(b, 'byte')}"
 
 
+_MAPPING = {
+    1: "was unmapped, but nothing is mapped there",
+    2: "was unmapped with another length",
+    3: "was unmapped while the device owned it",
+    4: "was never unmapped",
+}
+_CALLS = {1: "notify", 2: "callback", 3: "completed", 4: "allocate", 5: "release", 6: "map", 7: "unmap"}
+_HOSTILE = {
+    1: "though the driver does not hold it",
+    2: "for a used entry that names no outstanding chain",
+    3: "for the used entry of another chain",
+}
+
+
+def _place_of(number: int) -> str:
+    """Say a place in the ring: its part in the high half, a number in the low one."""
+    part, at = _high(number), _low(number)
+    return {
+        1: f"descriptor {at}",
+        2: f"slot {at} of the available ring",
+        3: f"entry {at} of an indirect table",
+        4: "used.flags",
+        5: "avail_event",
+    }.get(part, f"byte {at} of the ring")
+
+
 _FAIL: Level = "fail"
 _WARN: Level = "warn"
 
@@ -353,7 +401,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
     (FindingCode.FLAG_UNASSIGNED, "no-unassigned-flag", "2.7.5/n3", _WARN, "chain-well-formed",
      "Descriptors have no flags but NEXT, WRITE and INDIRECT.",
      lambda a, _: f"a descriptor has flags {a:#x}"),
-    (FindingCode.KICK_VALUE, "kick-names-the-queue", "2.9/n1", _FAIL, "kick-names-the-queue",
+    (FindingCode.KICK_VALUE, "kick-names-the-queue", "4.1.5.2.1b", _FAIL, "kick-names-the-queue",
      "A kick writes the index of the queue.", lambda a, b: f"the kick wrote {a}, the queue is number {b}"),
     (FindingCode.RING_PARTS, "ring-parts-placed", "2.7.1a", _FAIL, "ring-parts-placed",
      "The three ring parts are aligned to 16, 2 and 4, apart, and in memory the device can reach; in the "
@@ -395,6 +443,73 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
     (FindingCode.NUM_FREE, "num-free-at-most-what-is", "oracle: free count", _FAIL, "num-free-exact",
      "num_free counts no descriptor that an outstanding chain has.",
      lambda a, b: f"num_free is {a} in a queue of {_low(b)} while outstanding chains have {_high(b)}"),
+    (FindingCode.LENGTH_SUM, "chain-length-sum", "2.7.5.2a", _FAIL, "chain-well-formed",
+     "A chain's lengths add up to no more than 2^32 bytes.",
+     lambda a, b: f"the chain with head {b} has {_counted(a, 'byte')}"),
+    (FindingCode.MANY_DESCRIPTORS, "descriptors-reasonable", "2.7.4.2b", _WARN, "chain-well-formed",
+     "A buffer has no more descriptors than its segments give reason for.",
+     lambda a, b: f"{_counted(a, 'descriptor')} for {_counted(b, 'segment')}"),
+    (FindingCode.IN_ORDER_NEXT, "in-order-next", "2.7.5.2c", _FAIL, "chain-well-formed",
+     "With IN_ORDER, a descriptor with NEXT goes on to the one behind it, the last one to the first.",
+     lambda a, b: f"descriptor {_high(a)} goes on to {_low(a)}, not to {b}"),
+    (FindingCode.IN_ORDER_HEAD, "in-order-heads", "2.7.5/n1", _FAIL, "chain-well-formed",
+     "With IN_ORDER, chains follow each other in the table, from descriptor 0 on.",
+     lambda a, b: f"the chain's head is {a}, the chain before it ends where {b} is next"),
+    (FindingCode.IN_ORDER_TABLE, "in-order-table", "2.7.5.3.1e", _FAIL, "chain-well-formed",
+     "With IN_ORDER, the entries of an indirect table follow each other.",
+     lambda a, b: f"entry {_high(a)} of the table of head {b} goes on to {_low(a)}"),
+    (FindingCode.AVAIL_IDX_START, "avail-idx-starts-at-0", "2.7.6/n1", _FAIL, "ring-zeroed",
+     "avail_idx is 0 when the queue is handed over.",
+     lambda a, _: f"avail_idx is {a} when the queue is created"),
+    (FindingCode.SLOT_REPEATED, "heads-in-consecutive-slots", "2.7.13/n2", _FAIL,
+     "avail-slot-not-overwritten",
+     "Each slot published holds the head of a chain that is not outstanding yet.",
+     lambda a, b: f"slot {_high(a)} holds head {_low(a)}, which available entry {b} has published already"),
+    (FindingCode.KICK_DATA, "kick-data-true", "2.9/n1", _FAIL, "kick-data-true",
+     "With NOTIFICATION_DATA, a kick tells avail_idx.",
+     lambda a, b: f"the kick told avail_idx {a}, it is {b}"),
+    (FindingCode.EVENT_WORD_HEEDED, "event-word-without-event-idx", "2.7.10.1b", _FAIL, "need-event-exact",
+     "Without EVENT_IDX, the word of avail_event has no influence on kicks.",
+     lambda a, b: f"no notification at avail_idx {a} though used.flags is 0; the word holds {b}"),
+    (FindingCode.FLAGS_HEEDED, "used-flags-with-event-idx", "2.7.10.1e", _FAIL, "need-event-exact",
+     "With EVENT_IDX, used.flags has no influence on kicks.",
+     lambda a, b: f"no notification at avail_idx {a} past avail_event {_low(b)}; used.flags is {_high(b)}"),
+    (FindingCode.SPURIOUS_INTERRUPT, "spurious-interrupt-harmless", "2.7.7.1e", _FAIL,
+     "no-leak-no-double-allocation", "An interrupt without news changes nothing.",
+     lambda a, b: f"after an interrupt without news {_operation(b)} went wrong: {_answer(a)}"),
+    (FindingCode.USED_LENGTH, "legacy-used-length-ignored", "5.1.6.1b", _WARN, "token-returned-once",
+     "What a legacy device says of the length of a readable buffer has no influence.",
+     lambda a, b: f"length {a} was reported for a readable buffer, and {_operation(b)} went wrong"),
+    (FindingCode.BATCH_RETIRED, "in-order-batch-retired", "2.7.9/n1", _FAIL, "token-returned-once",
+     "With IN_ORDER, one used entry retires all buffers up to its own, and no more.",
+     lambda a, b: f"token {_token(a)} came back from a batch; {_token(b)} was next"),
+    (FindingCode.ORDER_PUBLISH, "content-before-index", "2.7.13.3.1a", _FAIL, "content-before-index",
+     "What a chain holds is ordered before the index that publishes it.",
+     lambda a, b: f"avail_idx became {a} without a release after the store to {_place_of(b)}"),
+    (FindingCode.ORDER_KICK, "index-before-suppression", "2.7.13.4.1a", _FAIL, "index-before-suppression",
+     "A full barrier lies between the store of avail_idx and the look at the suppression word.",
+     lambda a, b: f"{_place_of(b)} was read without a full barrier after avail_idx became {a}"),
+    (FindingCode.ORDER_USED, "used-index-before-entry", "oracle: order of accesses", _FAIL,
+     "used-index-before-entry",
+     "A used entry is read after the index that tells of it, ordered by an acquire.",
+     lambda a, b: f"used entry {a} was read {'before used_idx told of it' if b else 'without an acquire'}"),
+    (FindingCode.MAPPING, "mapped-and-unmapped", "oracle: memory", _FAIL, "no-leak-no-double-allocation",
+     "What was mapped is unmapped once, with its length, not before its buffer came back.",
+     lambda a, b: f"{_address(a)} {_MAPPING.get(_high(b), 'went wrong')} ({_counted(_low(b), 'byte')})"),
+    (FindingCode.LATE_CALL, "calls-only-in-its-time", "oracle: driver ABI", _FAIL, "calls-only-in-its-time",
+     "The environment is called only from create to the end of destroy.",
+     lambda a, _: f"the driver called {_CALLS.get(a, 'its environment')} when it had no queue"),
+    (FindingCode.KICK_EARLY, "no-kick-before-ready", "3.1.1g", _FAIL, "no-kick-before-ready",
+     "Nothing is notified before the queue is handed over.",
+     lambda a, _: f"create notified the device {_counted(a, 'time')}"),
+    (FindingCode.HOSTILE_TOKEN, "no-wrong-token", "oracle: hostile device", _FAIL, "token-returned-once",
+     "No token comes back that the driver does not hold, or for a used entry that names none.",
+     lambda a, b: f"token {_token(a)} came back {_HOSTILE.get(_low(b), 'though none was due')}"),
+    (FindingCode.CHILDREN, "starts-no-process", "oracle: process", _FAIL, "starts-no-process",
+     "The driver starts no process.", lambda a, _: f"{_counted(a, 'process')} left behind"),
+    (FindingCode.OUTPUT, "prints-little", "oracle: process", _WARN, "prints-little",
+     "The driver prints no more than a megabyte.",
+     lambda a, _: f"{_counted(a, 'byte')} printed, the rest was cut off"),
 )  # fmt: skip
 
 VERDICTS: dict[FindingCode, Verdict] = {row[0]: Verdict(*row) for row in _ROWS}

@@ -10,7 +10,7 @@ import pytest
 
 from ringproof.building import build_program, c_sources
 from ringproof.impl.harness import operations
-from ringproof.impl.harness.operations import Code, OpFlag
+from ringproof.impl.harness.operations import Code, Mischief, OpFlag
 from ringproof.validation import shared
 from ringproof.validation.verdicts import VERDICTS, FindingCode
 
@@ -22,7 +22,7 @@ HEADER = (HARNESS / "protocol.h").read_text()
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """Every enumerator and number macro of protocol.h, and the layout of its structs, as compiled."""
     names = set(re.findall(r"^\s+(RP_\w+)(?: = [^,\n]+)?,?", HEADER, re.MULTILINE))
-    names |= set(re.findall(r"^#define (RP_\w+)\s+\S", HEADER, re.MULTILINE))
+    names |= set(re.findall(r"^#define (RP_\w+)\s+\S", HEADER, re.MULTILINE)) - {"RP_FIND_WARNINGS"}
     names |= {"RP_EINVAL", "RP_ENOSPC", "RP_ENOMEM", "RP_EBROKEN"}
     fields = {
         "rp_op": ["code", "flags", "in", "a", "b", "c"],
@@ -57,14 +57,21 @@ def test_operation_codes_agree(numbers: dict[str, int]) -> None:
     assert _with_prefix(numbers, "RP_OPF_") == {flag.name: flag.value for flag in OpFlag}
 
 
+def test_mischief_agrees(numbers: dict[str, int]) -> None:
+    """Enum rp_mischief is Mischief."""
+    assert _with_prefix(numbers, "RP_MISCHIEF_") == {each.name: each.value for each in Mischief}
+
+
 def test_finding_codes_agree(numbers: dict[str, int]) -> None:
     """Enum rp_finding is FindingCode; each has a verdict, and the warnings are the same on both sides."""
     codes = _with_prefix(numbers, "RP_FIND_")
     assert codes.pop("COUNT") == shared.FINDING_COUNT
-    warnings = codes.pop("WARNINGS")
     assert codes == {code.name: code.value for code in FindingCode}
     assert set(VERDICTS) == set(FindingCode)
-    assert warnings == sum(1 << code for code, verdict in VERDICTS.items() if verdict.level == "warn")
+    listed = re.search(r"#define RP_FIND_WARNINGS[^{]*\{([^}]*)\}", HEADER)
+    assert listed is not None
+    warnings = re.findall(r"RP_FIND_(\w+)", listed[1])
+    assert warnings == [code.name for code, verdict in VERDICTS.items() if verdict.level == "warn"]
     assert len({verdict.name for verdict in VERDICTS.values()}) == len(VERDICTS)
 
 

@@ -139,20 +139,20 @@ enum rp_net_finding {
     RP_NET_FIND_RING_PARTS = RP_FIND_RING_PARTS,
     RP_NET_FIND_UNDOCUMENTED_RETURN = RP_FIND_UNDOCUMENTED_RETURN,
     RP_NET_FIND_CANARY = RP_FIND_CANARY,
-    RP_NET_FIND_REGISTER_UNKNOWN = 48, /* a: region, offset; b: write, width */
-    RP_NET_FIND_ACCESS_FLOOD = 49,     /* a: the limit */
-    RP_NET_FIND_EVENT_FLOOD = 50,      /* a: the limit */
-    RP_NET_FIND_FREED_TWICE = 51,      /* a: token */
-    RP_NET_FIND_FREED_UNKNOWN = 52,    /* a: token */
-    RP_NET_FIND_NEVER_FREED = 53,      /* a: the first one's token; b: how many */
-    RP_NET_FIND_ORPHANED_UNKNOWN = 54, /* a: token */
-    RP_NET_FIND_QUEUE_UNKNOWN = 55,    /* a: event kind, queue; b: how many there are */
-    RP_NET_FIND_SELECT_RANGE = 56,     /* a: queue; b: how many are in use */
-    RP_NET_FIND_FRAME_WRITTEN = 57,    /* a: address; b: token, byte seen */
-    RP_NET_FIND_WINDOW_WRITTEN = 58,   /* a: address; b: byte seen, byte expected */
-    RP_NET_FIND_CONTROL_MALFORMED = 59, /* a: head; b: enum rp_net_malformed */
-    RP_NET_FIND_FREED_EARLY = 60,      /* a: token */
-    RP_NET_FIND_PUBLISHED = 61         /* a: token; b: chains published by its transmit, whether it was freed */
+    RP_NET_FIND_REGISTER_UNKNOWN = 72, /* a: region, offset; b: write, width */
+    RP_NET_FIND_ACCESS_FLOOD = 73,     /* a: the limit */
+    RP_NET_FIND_EVENT_FLOOD = 74,      /* a: the limit */
+    RP_NET_FIND_FREED_TWICE = 75,      /* a: token */
+    RP_NET_FIND_FREED_UNKNOWN = 76,    /* a: token */
+    RP_NET_FIND_NEVER_FREED = 77,      /* a: the first one's token; b: how many */
+    RP_NET_FIND_ORPHANED_UNKNOWN = 78, /* a: token */
+    RP_NET_FIND_QUEUE_UNKNOWN = 79,    /* a: event kind, queue; b: how many there are */
+    RP_NET_FIND_SELECT_RANGE = 80,     /* a: queue; b: how many are in use */
+    RP_NET_FIND_FRAME_WRITTEN = 81,    /* a: address; b: token, byte seen */
+    RP_NET_FIND_WINDOW_WRITTEN = 82,   /* a: address; b: byte seen, byte expected */
+    RP_NET_FIND_CONTROL_MALFORMED = 83, /* a: head; b: enum rp_net_malformed */
+    RP_NET_FIND_FREED_EARLY = 84,      /* a: token */
+    RP_NET_FIND_PUBLISHED = 85         /* a: token; b: chains published by its transmit, whether it was freed */
 };
 
 /* What a control queue's chain can be like. */
