@@ -52,6 +52,14 @@ class ConfigLike(Protocol):
     def queue_index(self) -> int:
         """What a kick must name, 0 to 65535."""
 
+    @property
+    def fail_allocation(self) -> int:
+        """Which allocation of create fails, from 1; 0 for none."""
+
+    @property
+    def hostile(self) -> bool:
+        """Whether the device may break the rules."""
+
 
 class _Impossible(NamedTuple):
     """A queue that QueueConfig would not describe."""
@@ -61,6 +69,8 @@ class _Impossible(NamedTuple):
     layout: str = "legacy"
     has_callback: bool = True
     queue_index: int = 0
+    fail_allocation: int = 0
+    hostile: bool = False
 
 
 @cache
@@ -235,6 +245,8 @@ class Worker(WorkerProcess[Header]):
         ours.queue_index = config.queue_index
         ours.layout = _LAYOUTS[config.layout]
         ours.has_callback = int(config.has_callback)
+        ours.fail_allocation = config.fail_allocation
+        ours.hostile = int(config.hostile)
         ours.stop_on_finding = int(self.stop_on_finding)
 
     def _run(self, ops: bytes, timeout: float) -> bytes:

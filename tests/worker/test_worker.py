@@ -27,6 +27,8 @@ class Anything:
     layout: str = "modern"
     has_callback: bool = True
     queue_index: int = 0
+    fail_allocation: int = 0
+    hostile: bool = False
 
 
 def test_a_driver_says_what_it_is(tiny: Path) -> None:
@@ -34,7 +36,7 @@ def test_a_driver_says_what_it_is(tiny: Path) -> None:
     with Worker(tiny) as worker:
         assert worker.name == "tiny"
         assert worker.features == 1 << 28 | 1 << 29 | 1 << 32
-        assert worker.has == frozenset(Code) - {Code.ENABLE_CB_DELAYED}
+        assert worker.has == frozenset(Code) - {Code.ENABLE_CB_DELAYED, Code.MISCHIEF}
 
 
 @pytest.mark.parametrize("profile", ["virtio-1.x", "linux-3.11"])
