@@ -102,6 +102,7 @@ def build_driver(
     defines: Mapping[str, str] | None = None,
     sanitize: Sequence[str] = (),
     extra_flags: Sequence[str] = (),
+    compile_flags: Sequence[str] = (),
     compiler: Compiler | None = None,
 ) -> Path:
     """Build all ``*.c`` directly in ``source_dir`` into one shared library; as build_library.
@@ -121,6 +122,7 @@ def build_driver(
         defines=defines,
         sanitize=sanitize,
         extra_flags=extra_flags,
+        compile_flags=compile_flags,
         compiler=compiler,
     )
 
@@ -133,16 +135,18 @@ def build_library(
     defines: Mapping[str, str] | None = None,
     sanitize: Sequence[str] = (),
     extra_flags: Sequence[str] = (),
+    compile_flags: Sequence[str] = (),
     compiler: Compiler | None = None,
 ) -> Path:
     """Build a shared library from C sources and return where it is: ``output``, or a place in the cache.
 
     ``defines`` maps macro names to values ("" defines it as 1); ``sanitize`` names sanitizers such as
-    ``address``. Diagnostics and debug information name sources relative to their common directory.
-    Raises CompilerMissing, BuildFailed.
+    ``address``. ``compile_flags`` are kept from the linker, so that what they instrument is linked without
+    the runtime that goes with it. Diagnostics and debug information name sources relative to their common
+    directory. Raises CompilerMissing, BuildFailed.
     """
-    flags = ["-fPIC", "-shared", "-fvisibility=default", *_flags(include, defines, sanitize, extra_flags)]
-    return _build(sources, flags, output, ".so", compiler or find_compiler())
+    flags = ["-fPIC", "-fvisibility=default", *_flags(include, defines, sanitize, extra_flags)]
+    return _build(sources, flags, output, ".so", compiler or find_compiler(), ["-shared"], compile_flags)
 
 
 def build_program(
@@ -174,7 +178,13 @@ def _flags(
 
 
 def _build(
-    sources: Sequence[Path], flags: Sequence[str], output: Path | None, suffix: str, compiler: Compiler
+    sources: Sequence[Path],
+    flags: Sequence[str],
+    output: Path | None,
+    suffix: str,
+    compiler: Compiler,
+    link_flags: Sequence[str] = (),
+    compile_flags: Sequence[str] = (),
 ) -> Path:
     if not sources:
         raise BuildFailed("nothing to build: no source was given")
@@ -189,18 +199,25 @@ def _build(
     names = [f"./{name}" if name.startswith("-") else name for name in names]
     relative = [_relative(flag, home) for flag in flags]
     # Sources come first, so that libraries among the flags serve them.
-    command = (*compiler.command, *names, *_STANDARD_FLAGS, *relative)
+    common = (*_STANDARD_FLAGS, *relative, "-g", f"-ffile-prefix-map={home}=.")
+    command = (*compiler.command, *names, *_STANDARD_FLAGS, *link_flags, *relative)
 
     key = hashlib.sha256()
-    for part in (compiler.version, *command):
+    for part in (compiler.version, *command, "", *compile_flags):
         key.update(part.encode() + b"\0")
     # Without -g, which would put the directory's name into what gcc writes; and without warnings (-w), as
     # clang has some for flags that mean nothing here.
-    key.update(_checked((*command, "-E", "-w"), home).stdout.encode(errors="surrogateescape"))
+    read = _checked((*command, *compile_flags, "-E", "-w"), home)
+    key.update(read.stdout.encode(errors="surrogateescape"))
     kept = cache_directory() / f"{resolved[0].stem}-{key.hexdigest()[:32]}{suffix}"
     if not kept.is_file():
-        with _whole(kept) as fresh:
-            _checked((*command, "-g", f"-ffile-prefix-map={home}=.", "-o", str(fresh)), home)
+        with _whole(kept) as fresh, tempfile.TemporaryDirectory(prefix="ringproof-") as objects:
+            if compile_flags:
+                made = [str(Path(objects) / f"{at}.o") for at in range(len(names))]
+                for name, target in zip(names, made, strict=True):
+                    _checked((*compiler.command, "-c", name, *common, *compile_flags, "-o", target), home)
+                names = made
+            _checked((*compiler.command, *names, *link_flags, *common, "-o", str(fresh)), home)
     if output is None:
         return kept
     with _whole(output) as fresh:

@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "coverage.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,6 +161,20 @@ static struct rp_shared *map_shared(struct rp_process *process)
     return shared;
 }
 
+static void begin_coverage(const struct rp_harness *harness)
+{
+    struct rp_shared *shared = harness->shared;
+    struct rp_coverage coverage = {
+        .library = harness->process.library,
+        .places = (uint64_t *)(void *)((uint8_t *)shared + shared->coverage_offset),
+        .capacity = shared->coverage_capacity,
+        .count = &shared->coverage_count,
+        .instrumented = &shared->instrumented,
+    };
+
+    rp_coverage_begin(&coverage);
+}
+
 int main(int count, char **arguments)
 {
     static struct rp_harness harness;
@@ -177,6 +193,7 @@ int main(int count, char **arguments)
         (void)rp_process_answer(process, refuse(&harness, "the worker has no memory"));
         return 2;
     }
+    begin_coverage(&harness);
     if (!rp_library_open(&harness, process->library)) {
         (void)rp_process_answer(process, RP_ANSWER_ERROR);
         _exit(0);

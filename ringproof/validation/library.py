@@ -17,6 +17,7 @@ NET_ENTRY = "rp_net_driver_entry"
 """The one a whole network driver does."""
 _HEADERS = {ENTRY: "ringproof_driver.h", NET_ENTRY: "ringproof_net_driver.h"}
 
+_SANITIZERS = ("libasan.so", "libclang_rt.asan")
 _DF_1_PIE = 0x0800_0000
 _KINDS = {
     "ET_REL": "an object file; link it into a shared library first (cc -shared)",
@@ -39,11 +40,15 @@ class LibraryInfo:
     """Its architecture, as pyelftools names it ("x64")."""
     needed: tuple[str, ...]
     """The libraries it needs."""
+    searched: tuple[str, ...] = ()
+    """The directories it names to look for them in."""
 
     @property
     def sanitizer(self) -> str | None:
         """The runtime of AddressSanitizer it needs to have loaded before anything else, or None."""
-        return next((name for name in self.needed if name.startswith("libasan.so")), None)
+        name = next((name for name in self.needed if name.startswith(_SANITIZERS)), None)
+        places = (Path(directory) / name for directory in self.searched) if name is not None else ()
+        return next((str(place) for place in places if place.is_file()), name)
 
 
 def inspect_library(path: Path, entry: str = ENTRY) -> LibraryInfo:
@@ -105,7 +110,13 @@ def _inspect(path: Path, where: Path, stream: Any, wanted: str) -> LibraryInfo:
             raise LibraryError(
                 f"{path}: does not export {wanted}, so it is no driver behind {_HEADERS[wanted]}"
             )
-        return LibraryInfo(where, elf.get_machine_arch(), needed)
+        searched = tuple(
+            directory.replace("$ORIGIN", str(where.parent))
+            for tag in dynamic.iter_tags()
+            if tag.entry.d_tag in ("DT_RUNPATH", "DT_RPATH")
+            for directory in str(getattr(tag, tag.entry.d_tag[3:].lower())).split(":")
+        )
+        return LibraryInfo(where, elf.get_machine_arch(), needed, searched)
     except LibraryError:
         raise
     except Exception as error:  # a damaged file makes the parser fail in any way there is

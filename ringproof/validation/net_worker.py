@@ -38,7 +38,7 @@ from .net_shared import (
     NetSharedMemory,
 )
 from .shared import Finding
-from .worker_process import Crash, DriverStopped, Hang, WorkerError, WorkerProcess
+from .worker_process import ANSWERED_CALLS, Crash, DriverStopped, Hang, WorkerError, WorkerProcess
 
 __all__ = [
     "Crash",
@@ -61,11 +61,11 @@ _NO_WORDS = (0, 0, 0, 0, 0)
 def net_worker_program() -> Path:
     """Build the program of workers for network drivers, or take it from the cache. Raises BuildError."""
     harness = Path(str(files("ringproof.impl.harness")))
-    shared = [harness / name for name in ("arena.c", "private.c", "process.c")]
+    shared = [harness / name for name in ("arena.c", "coverage.c", "private.c", "process.c")]
     return build_program(
         [*sorted((harness / "net").glob("*.c")), *shared],
         include=(harness / "net", harness, c_sources()),
-        extra_flags=("-Wl,--no-as-needed", "-ldl"),
+        extra_flags=("-Wl,--no-as-needed", "-ldl", *ANSWERED_CALLS),
     )
 
 

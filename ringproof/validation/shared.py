@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import struct
 from typing import Generic, NamedTuple, TypeVar
 
 from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT
@@ -11,6 +12,9 @@ from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT
 OP_CAPACITY = 1 << 16
 """Operations per command; longer runs are cut."""
 FINDING_COUNT = 96
+PLACE_CAPACITY = 1 << 16
+"""Places in an instrumented driver's code that can be told."""
+_PLACE_BYTES = 8
 MAGIC = 0x5250_4D45
 VERSION = 2
 PAGE = 4096
@@ -154,7 +158,8 @@ class SharedMemory(SharedFile[Header]):
     def __init__(self) -> None:
         self._op_offset = round_up(ctypes.sizeof(Header), PAGE)
         self._result_offset = self._op_offset + OP_CAPACITY * OP.size
-        self._arena_offset = round_up(self._result_offset + OP_CAPACITY * RESULT.size, PAGE)
+        self._place_offset = round_up(self._result_offset + OP_CAPACITY * RESULT.size, PAGE)
+        self._arena_offset = self._place_offset + PLACE_CAPACITY * _PLACE_BYTES
         super().__init__(Header, self._arena_offset + ARENA_BYTES)
 
     def reset(self) -> None:
@@ -164,7 +169,15 @@ class SharedMemory(SharedFile[Header]):
         header.op_offset, header.result_offset = self._op_offset, self._result_offset
         header.arena_offset, header.op_capacity = self._arena_offset, OP_CAPACITY
         header.op_count = header.op_current = header.total_ops = header.fault_address = 0
+        header.coverage_offset, header.coverage_capacity = self._place_offset, PLACE_CAPACITY
+        header.coverage_count = header.instrumented = 0
         header.command = ord("L")
+
+    def places(self, begin: int = 0) -> tuple[int, ...]:
+        """Return the places reached since the worker was started but the first ``begin``, as offsets."""
+        count = min(self.header.coverage_count, PLACE_CAPACITY)  # a stray write can reach it
+        reached = self.view(self._place_offset + begin * _PLACE_BYTES, max(0, count - begin) * _PLACE_BYTES)
+        return tuple(place for (place,) in struct.iter_unpack("<Q", reached))
 
     def put_operations(self, ops: bytes) -> None:
         """Place packed operations, OP_CAPACITY at most, for the next RUN."""

@@ -3,6 +3,7 @@
 The other side is ``impl/harness/worker.c``; the memory between them is laid out by ``protocol.h``.
 """
 
+from enum import IntFlag
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..impl.harness.operations import OP, RESULT, Code
 from .library import inspect_library
 from .shared import OP_CAPACITY, Finding, Header, SharedMemory
 from .verdicts import FindingCode
-from .worker_process import Crash, DriverStopped, Hang, WorkerError, WorkerProcess
+from .worker_process import ANSWERED_CALLS, Crash, DriverStopped, Hang, WorkerError, WorkerProcess
 
 __all__ = [
     "ConfigLike",
@@ -21,6 +22,7 @@ __all__ = [
     "DriverStopped",
     "Finding",
     "Hang",
+    "Instrumented",
     "Worker",
     "WorkerError",
     "worker_program",
@@ -61,6 +63,13 @@ class ConfigLike(Protocol):
         """Whether the device may break the rules."""
 
 
+class Instrumented(IntFlag):
+    """What ``rp_shared.instrumented`` can say."""
+
+    COVERAGE = 1
+    ACCESSES = 2
+
+
 class _Impossible(NamedTuple):
     """A queue that QueueConfig would not describe."""
 
@@ -81,7 +90,7 @@ def worker_program() -> Path:
     return build_program(
         sorted([*harness.glob("*.c"), *device.glob("*.c")]),
         include=(harness, device, c_sources()),
-        extra_flags=("-Wl,--no-as-needed", "-ldl"),
+        extra_flags=("-Wl,--no-as-needed", "-ldl", *ANSWERED_CALLS),
     )
 
 
@@ -109,6 +118,8 @@ class Worker(WorkerProcess[Header]):
         """
         self.stop_on_finding = stop_on_finding
         self._stopped = False
+        self._places: dict[int, None] = {}
+        self._places_told = 0
         info, program = inspect_library(library), worker_program()
         self._shared = SharedMemory()
         super().__init__(info, program, self._shared, timeout=timeout, memory_limit=memory_limit)
@@ -214,6 +225,24 @@ class Worker(WorkerProcess[Header]):
         """Operations run since create."""
         return int(self._shared.header.total_ops)
 
+    # What an instrumented driver tells
+
+    @property
+    def instrumented(self) -> Instrumented:
+        """Which calls the compiler put into the driver, as far as it made any since it was started."""
+        return Instrumented(self._shared.header.instrumented)
+
+    def coverage(self) -> tuple[int, ...]:
+        """Return the places in the driver's code that were reached, by any process of this worker.
+
+        Each is an offset from where the library begins, once, in the order of first being reached; places are
+        where its calls of the coverage callbacks return to. Empty when it makes none.
+        """
+        new = self._shared.places(self._places_told)
+        self._places_told += len(new)
+        self._places.update(dict.fromkeys(new))
+        return tuple(self._places)
+
     # Memory. Views are without copying, and stay valid until close.
 
     def desc_view(self) -> memoryview:
@@ -237,6 +266,11 @@ class Worker(WorkerProcess[Header]):
         return self._shared.arena_view(address, length)
 
     # Helping
+
+    def _start(self) -> None:
+        self.coverage()
+        self._places_told = 0
+        super()._start()
 
     def _describe(self, config: ConfigLike) -> None:
         ours = self._shared.header.config

@@ -20,6 +20,12 @@ from .shared import SharedFile
 
 HeaderType = TypeVar("HeaderType", bound=ctypes.Structure)
 
+ANSWERED_CALLS = ("-Wl,--export-dynamic-symbol=__tsan_*,--export-dynamic-symbol=__sanitizer_cov_*",)
+"""Flags that link a worker's program so that the calls in instrumented drivers find it.
+
+Nothing else of the program is exported: a driver may have functions of the same names.
+"""
+
 
 class WorkerError(Exception):
     """The worker could not do what it was told, through no fault of the driver; one line says why."""

@@ -1,0 +1,99 @@
+"""The variants: a driver built once more, with calls put in by the compiler that tell what it does."""
+
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..building import BuildError, Compiler, build_driver, find_compiler
+
+Kind = Literal["accesses", "coverage"]
+
+_SECONDS = 60.0  # a compiler that takes longer to answer a question has hung
+_SANITIZERS = ("address", "undefined")
+# The calls can then be found in the finished library, by what the linker had to fill in.
+_KEEP_RELOCATIONS = "-Wl,--emit-relocs"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An instrumented build of a driver.
+
+    "accesses" calls the worker at each access to memory, atomic operation and fence; "coverage" at the begin
+    of each block of code, and has AddressSanitizer and UndefinedBehaviorSanitizer unless ``remark`` says why
+    it has none.
+    """
+
+    kind: Kind
+    library: Path
+    remark: str = ""
+
+
+def build_variants(
+    source_dir: Path,
+    *,
+    compiler: Compiler | None = None,
+    left_out: Callable[[Kind, str], None] | None = None,
+) -> tuple[Variant, ...]:
+    """Build the variants of the driver whose sources are the ``*.c`` directly in ``source_dir``.
+
+    A variant that does not build is left out; ``left_out`` is told which and why, in one line. Never raises
+    for what a compiler refuses.
+    """
+    built: list[Variant] = []
+    builders: dict[Kind, Callable[..., Variant]] = {"accesses": build_accesses, "coverage": build_coverage}
+    for kind, build in builders.items():
+        try:
+            built.append(build(source_dir, compiler=compiler))
+        except BuildError as error:
+            if left_out is not None:
+                left_out(kind, str(error))
+    return tuple(built)
+
+
+def build_accesses(source_dir: Path, *, compiler: Compiler | None = None) -> Variant:
+    """Build with a call at each access, which the worker answers: without ThreadSanitizer's own runtime.
+
+    Raises BuildError.
+    """
+    library = build_driver(source_dir, compile_flags=("-fsanitize=thread",), compiler=compiler)
+    return Variant("accesses", library)
+
+
+def build_coverage(source_dir: Path, *, compiler: Compiler | None = None) -> Variant:
+    """Build with a call at each block, and with sanitizers where the compiler has their runtime.
+
+    Raises BuildError.
+    """
+    compiler = compiler or find_compiler()
+    # gcc has one kind of places, clang wants to be told which.
+    clang = "clang" in compiler.version
+    places = "edge,trace-pc" if clang else "trace-pc"
+    runtime = ("-shared-libasan", *_clang_runtime(compiler)) if clang else ()
+    try:
+        library = build_driver(
+            source_dir,
+            sanitize=_SANITIZERS,
+            extra_flags=(_KEEP_RELOCATIONS, *runtime),
+            compile_flags=(f"-fsanitize-coverage={places}",),
+            compiler=compiler,
+        )
+    except BuildError as error:
+        library = build_driver(
+            source_dir,
+            extra_flags=(_KEEP_RELOCATIONS,),
+            compile_flags=(f"-fsanitize-coverage={places}",),
+            compiler=compiler,
+        )
+        return Variant("coverage", library, f"without sanitizers: {error}")
+    return Variant("coverage", library)
+
+
+def _clang_runtime(compiler: Compiler) -> tuple[str, ...]:
+    """Tell the linker to write down where clang's shared runtimes lie: no system directory."""
+    asked = (*compiler.command, f"-print-file-name=libclang_rt.asan-{platform.machine()}.so")
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    found = Path(answer.stdout.strip())
+    return (f"-Wl,-rpath,{found.parent}",) if found.is_absolute() and found.is_file() else ()
