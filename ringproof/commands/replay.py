@@ -40,7 +40,9 @@ def _show_driver(outcome: DriverReplay, console: Console) -> None:
 
 def _on_driver(document: TraceDocument, library: Path, as_json: bool) -> int:
     by_meaning = document.extra.get("compared") == "by meaning"
-    outcome = replay_on_driver(document.operations, document.config, library, by_meaning=by_meaning)
+    outcome = replay_on_driver(
+        document.operations, document.config, library, by_meaning=by_meaning, alone=document.alone()
+    )
     return _told(outcome, as_json)
 
 

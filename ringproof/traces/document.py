@@ -52,6 +52,11 @@ class TraceDocument:
     description: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def alone(self) -> bool:
+        """Whether it is a driver's run that no reference can follow."""
+        mischief = any(op.code == Code.MISCHIEF for op in self.operations)
+        return bool(self.config.hostile or self.config.fail_allocation or mischief or self.extra.get("alone"))
+
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values, the same for the same run."""
         config = self.config
@@ -166,7 +171,8 @@ class _Reader(ItfReader):
                 raise self._fail(place, f"more than {MOST_SEGMENTS} segments")
             if op.code == Code.ROUNDS and op.a > MOST_ROUNDS:
                 raise self._fail(place, f"more than {MOST_ROUNDS} rounds")
-            if found and found[-1].code == Code.DETACH_UNUSED and op.code != Code.DETACH_UNUSED:
+            ends = found and found[-1].code == Code.DETACH_UNUSED
+            if ends and op.code not in (Code.DETACH_UNUSED, Code.MISCHIEF):
                 raise self._fail(place, "only DETACH_UNUSED may follow DETACH_UNUSED")
             found.append(op)
         return tuple(found)

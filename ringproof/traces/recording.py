@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..impl.harness.operations import Op, Result
+from ..impl.harness.operations import NUM_FREE_UNKNOWN, Op, Result
 from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner, Violation
-from .document import TraceDocument
-from .variables import initial_state, result_fields, state_after
+from .document import TraceDocument, TraceState
+from .variables import action_name, arguments, initial_state, lane, register_log, result_fields, state_after
 
 
 def record(
@@ -58,4 +58,50 @@ def record(
         states=tuple(states),
         description=f"{driver}: {property}",
         extra={"driver": driver, **(meta or {})},
+    )
+
+
+_SEEN = ("avail_idx", "used_idx", "avail_flags", "used_event", "num_free")
+
+
+def record_alone(
+    config: QueueConfig,
+    ops: Sequence[Op],
+    *,
+    property: str,
+    violated: str,
+    driver: str,
+    results: Sequence[Result],
+    meta: Mapping[str, Any] | None = None,
+) -> TraceDocument:
+    """A document of a run that no reference follows: a device that breaks the rules, or memory that is short.
+
+    The states are what the driver's ``results`` tell: indices, suppression words and, if the driver says it,
+    the count of free descriptors; the notifications are summed up. An operation without a result, as the one
+    in which a driver crashed, leaves them as they were. Otherwise like :func:`record`.
+    """
+    nothing: dict[str, Any] = {"result": {}, "registers": [], "expected": {}, "observed": {}}
+    values: dict[str, Any] = dict.fromkeys(_SEEN, 0) | {"num_free": config.queue_size, "notifications": 0}
+    states = [TraceState("init", "create", {}, {**nothing, **values})]
+    for number, op in enumerate(ops):
+        told = nothing
+        if number < len(results):
+            result = results[number]
+            known = {name: getattr(result, name) for name in _SEEN}
+            if result.num_free == NUM_FREE_UNKNOWN:
+                del known["num_free"]
+            values = {**values, **known, "notifications": values["notifications"] + result.notifies}
+            told = {**nothing, "result": result_fields(result), "registers": register_log(config, result)}
+        states.append(TraceState(lane(op), action_name(op), arguments(op), {**told, **values}))
+    return TraceDocument(
+        kind="validate",
+        mutant=None,
+        property=property,
+        violated=violated,
+        replayed=False,
+        config=config,
+        operations=tuple(ops),
+        states=tuple(states),
+        description=f"{driver}: {property}",
+        extra={"driver": driver, "alone": True, **(meta or {})},
     )

@@ -7,7 +7,7 @@ from types import ModuleType
 from ..impl.harness.operations import Op, Result
 from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ..patching import load_reference_mutant
-from .document import TraceDocument, TraceState
+from .document import TraceDocument, TraceError, TraceState
 from .ledger import Breach
 from .properties import Watched
 from .variables import initial_state, state_after
@@ -76,8 +76,11 @@ class ReplayOutcome:
 def replay_document(document: TraceDocument) -> ReplayOutcome:
     """Run a document's operations again on the reference, with its mutant if it names one, and without.
 
-    Raises UnknownMutant and PatchError as :func:`load_reference_mutant` does.
+    Raises UnknownMutant and PatchError as :func:`load_reference_mutant` does, TraceError for a run that no
+    reference can follow.
     """
+    if document.alone():
+        raise TraceError("no reference can follow this run: replay it on the driver, with --driver")
     clean = run_reference(document.config, document.operations)
     if document.mutant is None:
         if clean.first is None:

@@ -45,6 +45,8 @@ def arguments(op: Op) -> dict[str, int | bool]:
             found = {"value": op.a}
         case Code.ROUNDS:
             found = {"rounds": op.a, "kick": not op.flags & OpFlag.NO_KICK}
+        case Code.MISCHIEF:
+            found = {"manner": op.a, "which": op.b, "number": op.c}
         case _:
             pass
     for flag, name in (

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..impl.harness.operations import NUM_FREE_UNKNOWN, STATUS_UNSUPPORTED
 from .document import TraceDocument, TraceState
+from .mischief import mischief_in_words
 
 _FLAG_NAMES = ((1, "NEXT"), (2, "WRITE"), (4, "INDIRECT"))
 _STATUS = {-28: "ENOSPC", -22: "EINVAL", -12: "ENOMEM", -5: "EBROKEN", -1000: "not supported"}
@@ -75,6 +76,8 @@ def action(state: TraceState) -> str:
         case "rounds":
             kick = "kick, " if args.get("kick") else ""
             words = f"{_count(_int(args, 'rounds'), 'round')}: add, {kick}read, complete, get"
+        case "mischief":
+            words = mischief_in_words(_int(args, "manner"), _int(args, "which"), _int(args, "number"))
         case other:
             words = other
     notes = [note.replace("_", " ") for note in ("relative", "null_token", "fail_alloc") if args.get(note)]

@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..impl.harness.operations import RESULT, Op, Result
 from ..impl.harness.reference_runner import QueueConfig
-from ..traces.document import TraceError
-from ..traces.recording import record
+from ..traces.document import TraceDocument, TraceError
+from ..traces.recording import record, record_alone
+from .alone import Alone
 from .failure import Failure
 from .narration import in_words, result_in_words
 from .pairing import Pair
@@ -40,7 +41,28 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
             "compared": "byte for byte" if pair.exact else "by meaning",
         },
     )
-    name = re.sub(r"[^a-z0-9.]+", "-", f"{pair.process.name}-{failure.check}".lower()).strip("-.")
+    return _saved(document, failure.check, pair.process.name, directory)
+
+
+def keep_alone(failure: Failure, alone: Alone, directory: Path) -> Path | None:
+    """Do as :func:`keep` for a failure that no reference follows."""
+    if len(failure.operations) > _LONGEST:
+        return None
+    alone.attempt(failure.config, failure.operations)
+    document = record_alone(
+        failure.config,
+        failure.operations,
+        property=failure.property,
+        violated=failure.detail,
+        driver=alone.process.name,
+        results=[Result(*values) for values in RESULT.iter_unpack(alone.results)],
+        meta={"check": failure.check, "clause": failure.clause, "step": failure.step},
+    )
+    return _saved(document, failure.check, alone.process.name, directory)
+
+
+def _saved(document: TraceDocument, check: str, driver: str, directory: Path) -> Path:
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{driver}-{check}".lower()).strip("-.")
     # Another run of another build must not take the place of this one.
     digest = hashlib.sha256(document.text().encode()).hexdigest()[:8]
     path = directory / f"{name}-{digest}.itf.json"
@@ -89,15 +111,19 @@ def replay_on_driver(
     library: Path,
     *,
     by_meaning: bool = False,
+    alone: bool = False,
     hang_seconds: float = 10.0,
 ) -> DriverReplay:
     """Run a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
 
-    ``by_meaning`` compares by meaning whatever the driver declares. The reference takes the driver's profile;
-    features the driver does not offer are left out, and so are operations it lacks. Raises LibraryError,
-    BuildError.
+    ``by_meaning`` compares by meaning whatever the driver declares; ``alone`` leaves the reference out, as is
+    done in any case where it cannot follow: then only the device judges. The reference takes the driver's
+    profile; features the driver does not offer are left out, and so are operations it lacks. Raises
+    LibraryError, BuildError.
     """
     with Process(library, patience=hang_seconds) as process:
+        if alone or config.hostile or config.fail_allocation:
+            return _replay_alone(operations, config, process)
         if by_meaning:
             process.follows_the_reference = False
         pair = Pair.of(process)
@@ -123,6 +149,23 @@ def replay_on_driver(
             detail=failure.detail if failure else "the driver does as the reference does",
             lines=tuple(_lines(known, results)),
         )
+
+
+def _replay_alone(operations: Sequence[Op], config: QueueConfig, process: Process) -> DriverReplay:
+    config = replace(config, features=config.features & process.features)
+    alone = Alone(process)
+    known = [operation for operation in operations if operation.code in alone.offered]
+    failure = alone.attempt(config, known)
+    results = [Result(*values) for values in RESULT.iter_unpack(alone.results)]
+    return DriverReplay(
+        driver=process.name,
+        differs=failure is not None,
+        check=failure.check if failure else "",
+        clause=failure.clause if failure else "",
+        step=failure.step if failure else len(known),
+        detail=failure.detail if failure else "the driver does nothing wrong",
+        lines=tuple(_lines(known, results)),
+    )
 
 
 def _lines(operations: Sequence[Op], results: Sequence[Result]) -> list[str]:

@@ -1,6 +1,7 @@
 """The narration: operations and their results in words."""
 
-from ..impl.harness.operations import Code, Op, OpFlag, Result
+from ..impl.harness.operations import Code, Mischief, Op, OpFlag, Result
+from ..traces.mischief import mischief_in_words
 
 _WORDS = {
     Code.KICK: "kick",
@@ -39,6 +40,8 @@ def in_words(operation: Op) -> str:
             offset = ((a + 0x8000) & 0xFFFF) - 0x8000
             return f"device sets avail_event to avail_idx {'+' if offset >= 0 else '-'} {abs(offset)}"
         return f"device sets avail_event to {a & 0xFFFF}"
+    if code == Code.MISCHIEF:
+        return f"device {mischief_in_words(a, b, c)}"
     if code == Code.ROUNDS:
         kick = "" if flags & OpFlag.NO_KICK else "kick, "
         return f"{_count(a, 'time')}: add 1 out, {kick}device reads and completes it, get_buf"
@@ -50,6 +53,8 @@ def result_in_words(operation: Op, result: Result) -> str:
     words = [str(result.status)]
     if operation.code in (Code.GET, Code.DETACH_UNUSED) and result.status == 1:
         words.append(f"token {result.token}")
+    if operation.code == Code.MISCHIEF and operation.a in (Mischief.ID_RANGE, Mischief.ID_NOT_HEAD):
+        words.append(f"id {result.token}")
     if operation.code == Code.COMPLETE and result.length:
         words.append("interrupt due")
     if result.notifies:

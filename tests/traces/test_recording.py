@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import itf_py  # type: ignore[import-untyped]
+import pytest
 
 from ringproof.impl.harness.operations import Code, Op, OpFlag, Result
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
-from ringproof.traces.document import load
-from ringproof.traces.recording import record
-from ringproof.traces.wording import differences
+from ringproof.traces.document import TraceError, load
+from ringproof.traces.recording import record, record_alone
+from ringproof.traces.replay import replay_document
+from ringproof.traces.wording import action, differences
 
 CONFIG = QueueConfig(2, features=1 << 29)
 OPS = [Op(Code.ADD, a=2), Op(Code.ADD, a=1), Op(Code.READ), Op(Code.COMPLETE, c=1), Op(Code.GET)]
@@ -71,3 +73,18 @@ def test_large_queues_leave_the_tables_out() -> None:
     made = record(QueueConfig(32768), ops, property="x", violated="y", driver="d")
     assert "next" not in made.states[0].values
     assert len(made.text()) < 50_000
+
+
+def test_a_run_that_no_reference_follows_is_recorded(tmp_path: Path) -> None:
+    """States then are what the driver's results tell, and no reference is asked to run it."""
+    config = QueueConfig(2, hostile=True)
+    ops = [*OPS[:2], Op(Code.MISCHIEF, a=1, b=3), Op(Code.GET)]
+    made = record_alone(config, ops, property="p", violated="v", driver="d.so", results=results()[:3])
+    made.save(tmp_path / "t.itf.json")
+    assert load(tmp_path / "t.itf.json") == made
+    assert made.alone()
+    assert action(made.states[3]) == "uses id 0xffffffff"
+    assert [state.values["avail_idx"] for state in made.states] == [0, 1, 1, 1, 1]
+    assert [differences(state) for state in made.states] == [[]] * 5
+    with pytest.raises(TraceError, match="replay it on the driver"):
+        replay_document(made)
