@@ -23,7 +23,7 @@ class CannotStartError(Exception):
 class _Verbs(click.Group):
     """Loads a verb when it is asked for: what one of them needs costs the others no time."""
 
-    names = ("prove", "trace", "validate", "replay", "explain", "build", "xmit", "demo")
+    names = ("prove", "trace", "validate", "clauses", "replay", "explain", "build", "xmit", "demo")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, in the order of the alphabet."""

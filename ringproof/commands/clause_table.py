@@ -12,8 +12,7 @@ from ..errors import EXIT_HELD, unknown_name
 from ..proofs.clause_table import CLAUSE_TABLE, ClauseRow
 from ..proofs.theorem import Verdict
 from ..proofs.theorems import THEOREMS
-from ..validation.clauses import CLAUSES
-from ..validation.verdicts import VERDICTS
+from ..validation.standing import judging
 
 _COLOUR = {"proved": "green", "refuted": "red", "unknown": "yellow"}
 _ID, _LEVEL, _DEEPER, _NARROWEST = 13, 12, 2, 30
@@ -41,21 +40,12 @@ def clause_table(as_json: bool, names: Collection[str], verdicts: Mapping[str, V
 
 def checks_of(clause: str) -> tuple[str, ...]:
     """The checks of ``ringproof validate`` that judge drivers by a clause, by name."""
-    checks = [check.name for check in VERDICTS.values() if clause in _ids(check.clause)]
-    if clause in CLAUSES and CLAUSES[clause].shown != "never":
-        checks.append(f"clause-{clause}")
-    return tuple(checks)
+    return judging()[clause]
 
 
 def is_finding(name: str) -> bool:
     """Whether a theorem is a finding, announced to be refuted."""
     return THEOREMS[name].expected == "refuted"
-
-
-def _ids(said: str) -> list[str]:
-    """The ids in what a check calls its clause: "2.7.10.1c, g" are two."""
-    first, *letters = said.split(", ")
-    return [first, *(letter if len(letter) > 1 else first[:-1] + letter for letter in letters)]
 
 
 def rows(names: Collection[str]) -> Sequence[ClauseRow]:

@@ -8,15 +8,24 @@ from ..building import c_sources
 from ..errors import unknown_name
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.theorems import THEOREMS
-from ..validation.clauses import CLAUSES, Clause
+from ..validation.clauses import CLAUSES
+from ..validation.decisions import decided
 from ..validation.net_campaign import net_checks
+from ..validation.registry import DEMANDS, MOMENTS, Demand, Observed
+from ..validation.standing import judging, why_none
 from ..validation.verdicts import VERDICTS
 
 _HEADERS = ("ringproof_driver.h", "ringproof_net_driver.h")
-_SHOWN = {
-    "registers": "the driver's register accesses", "headers": "the header and bytes of each frame",
-    "runs": "what goes through the ring", "never": "nothing here",
-}  # fmt: skip
+_SHOWN: dict[Observed, str] = {
+    "ring": "ring memory and notifications",
+    "ring, provoked": "ring memory and notifications, when the device does something special",
+    "registers": "the driver's register accesses",
+    "headers": "the network header of each frame",
+    "packets": "the bytes of each frame",
+    "driver state": "what the driver keeps to itself",
+    "memory order": "the order of the driver's memory accesses",
+    "nothing": "nothing, being a permission",
+}
 
 
 def _theorem(name: str) -> list[str]:
@@ -74,24 +83,36 @@ def _net_check(name: str) -> list[str]:
     ]
 
 
-def _clause(clause: Clause) -> list[str]:
-    level = "protocol text, without a word such as MUST" if clause.level == "desc" else clause.level
-    verdict = (
-        "a driver fails that does not" if clause.breach == "fail" else "a warning where it does not hold"
-    )
-    unseen = "not observable" if clause.shown == "never" else "not exercised"
-    return [
-        f"[bold]{clause.id}[/]   [dim]clause of VIRTIO 1.3 for network drivers, check clause-{clause.id}[/]",
-        escape(clause.words),
-        f"  level   {escape(level)}" + ("" if clause.shown == "never" else f": {verdict}"),
-        f"  shows   in {_SHOWN[clause.shown]}",
-        f"  {unseen}, if so: {escape(clause.unseen)}",
+def _clause(demand: Demand) -> list[str]:
+    level = "protocol text, without a word such as MUST" if demand.level == "desc" else demand.level
+    checks = judging()[demand.id]
+    lines = [
+        f"[bold]{demand.id}[/]   [dim]clause of VIRTIO 1.3[/]",
+        escape(demand.words),
+        f"  level   {escape(level)}{_breach(demand)}",
+        f"  shows   in {escape(_SHOWN[demand.observed])}; looked at {escape(MOMENTS[demand.when])}",
+        f"  judged  by {escape(', '.join(checks))}"
+        if checks
+        else f"  judged  never: {escape(why_none(demand))}",
     ]
+    if checks and demand.id in CLAUSES:
+        lines.append(f"  not exercised in a network driver, if so: {escape(CLAUSES[demand.id].unseen)}")
+    for decision in decided(demand.id):
+        lines += [f"  asked   {escape(decision.question)}", f"  decided {escape(decision.decision)}"]
+    return lines
 
 
-def _section(name: str) -> list[Clause]:
+def _breach(demand: Demand) -> str:
+    """What a breach of a clause is, if it can be told."""
+    if demand.level == "MAY" or not judging()[demand.id]:
+        return ""
+    warned = demand.level.startswith("SHOULD") or (demand.id in CLAUSES and CLAUSES[demand.id].loose)
+    return ": a warning where it does not hold" if warned else ": a driver fails that does not"
+
+
+def _section(name: str) -> list[Demand]:
     """The clauses of a section of VIRTIO 1.3, by its number."""
-    return [clause for clause in CLAUSES.values() if clause.id.rstrip("abcdefghijklmnopqrstuvwxyz") == name]
+    return [demand for demand in DEMANDS.values() if demand.section == name]
 
 
 def _several(parts: list[list[str]]) -> list[str]:
@@ -107,8 +128,8 @@ def _overview() -> list[str]:
     lines += [f"  {check.name:28} {escape(check.clause)}" for check in VERDICTS.values()]
     lines += ["", "[bold]checks of validate, of whole network drivers[/]"]
     lines += [f"  {name:28} {escape(check.words)}" for name, check in net_checks().items()]
-    lines += ["", "[bold]clauses of VIRTIO 1.3, for whole network drivers[/]"]
-    lines += [f"  {clause.id:28} {escape(clause.words)}" for clause in CLAUSES.values()]
+    lines += ["", "[bold]clauses of VIRTIO 1.3[/]"]
+    lines += [f"  {demand.id:28} {escape(demand.words)}" for demand in DEMANDS.values()]
     return [*lines, "", *(f"[bold]the driver ABI[/]  {escape(path)}" for path in _abi())]
 
 
@@ -120,18 +141,17 @@ def _in_words(name: str) -> list[str]:
     if name.upper() in DESCRIBED:
         return _mutant(name.upper())
     checks = [check.name for check in VERDICTS.values()]
-    # A theorem may have the name of what is checked of drivers, and both parts of validate know some clauses.
+    # A theorem may have the name of what is checked of drivers.
     parts = [_theorem(name)] if name in THEOREMS else []
     parts += [_check(name)] if name in checks else []
     parts += [_net_check(name)] if name in net_checks() else []
-    parts += [_check(check.name) for check in VERDICTS.values() if check.clause == name]
     clause = name.removeprefix("clause-")
-    parts += [_clause(one) for one in ([CLAUSES[clause]] if clause in CLAUSES else _section(clause))]
+    parts += [_clause(one) for one in ([DEMANDS[clause]] if clause in DEMANDS else _section(clause))]
     if parts:
         return _several(parts)
     if name == "abi":
         return [escape(path) for path in _abi()]
-    known = [*THEOREMS, *DESCRIBED, *checks, *net_checks(), *CLAUSES]
+    known = [*THEOREMS, *DESCRIBED, *checks, *net_checks(), *DEMANDS]
     raise unknown_name("theorem, mutant, check or clause", name, known)
 
 

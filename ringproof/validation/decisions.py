@@ -37,7 +37,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
      "Yes, and descriptors of the table and of the ring together."),
     ("empty-descriptors", ("2.7.13.1/n1",),
      "May a descriptor have length 0?",
-     "Behind the queue's border it has the length asked for, which is never 0; in a network driver a warning."),
+     "Behind the queue's border it has the length asked for, never 0; in a network driver a warning."),
     ("in-order-last-next", ("2.7.5.2c", "2.7.5.3.1e"),
      "Is next of the last descriptor, which has no NEXT, to follow the order?",
      "It is not looked at. The order of main-table slots is protocol text, and judged."),

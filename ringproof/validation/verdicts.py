@@ -416,7 +416,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
     (FindingCode.UNDOCUMENTED_RETURN, "documented-returns", "oracle: driver ABI", _FAIL, "documented-returns",
      "Operations return what the driver ABI says.",
      lambda a, b: f"{_operation(b)} returned {_answer(a)}, which it must not here"),
-    (FindingCode.INTERRUPT_NOT_WANTED, "sleeps-with-interrupts-on", "2.7.7.1d", _FAIL, "callbacks-rearmed",
+    (FindingCode.INTERRUPT_NOT_WANTED, "sleeps-with-interrupts-on", "oracle: interrupts", _FAIL, "callbacks-rearmed",
      "A driver that found nothing used with callbacks on lets the next used buffer interrupt.",
      _interrupt_not_wanted),
     (FindingCode.CREATE_FAILED, "create-succeeds", "oracle: driver ABI", _FAIL, "create-succeeds",

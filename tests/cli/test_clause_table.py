@@ -96,4 +96,5 @@ def test_checks_of_a_clause() -> None:
     """A clause's checks are those of virtqueues and of whole drivers; one check may judge two clauses."""
     assert checks_of("2.7.10.1c") == ("no-needless-kick", "clause-2.7.10.1c")
     assert checks_of("2.7.10.1g") == ("no-needless-kick", "clause-2.7.10.1g")
-    assert checks_of("2.7.13.3.1a") == ()
+    assert checks_of("2.7.13.3.1a") == ("content-before-index",)
+    assert checks_of("2.7.3a") == ()

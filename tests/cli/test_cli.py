@@ -170,7 +170,7 @@ def test_explain_knows_the_network_driver(capsys: pytest.CaptureFixture[str]) ->
         assert name.removeprefix("clause-") in overview
         assert run(["explain", name]) == 0
         told = capsys.readouterr().out
-        assert name in told
+        assert name.removeprefix("clause-") in told
         assert words in told
 
 
@@ -179,7 +179,9 @@ def test_explain_tells_levels(capsys: pytest.CaptureFixture[str]) -> None:
     for name, words in (
         ("5.1.6.2.1p", "MUST: a driver fails"),
         ("clause-2.7.10.1c", "SHOULD NOT: a warning"),
-        ("2.7.13.3.1a", "not observable, if so: the order of memory accesses"),
+        ("2.7.13.3.1a", "the order of the driver's memory accesses"),
+        ("2.7.3a", "judged  never: every guest here is little endian"),
+        ("2.7.9/n1", "decided All that the device may have written"),
         ("frames-fit", "a warning where it does not hold"),
         ("2.7.10.1", "2.7.10.1g"),
         ("abi", "ringproof_net_driver.h"),

@@ -22,7 +22,7 @@ BY_A_CLAUSE = {
 }
 # No clause forbids them: a full ring met in silence, and another order of the free list.
 LAWFUL = frozenset({"D14", "X10"})
-BY_MEANING = {"B11": "2.7.10.1f", "D1": "2.7.10.1f", "D3": "2.7.7.1d", "X1": "2.7.10.1f", "X9": "2.7.10.1f"}
+BY_MEANING = {"B11": "2.7.10.1f", "D1": "2.7.10.1f", "D3": "oracle: interrupts", "X1": "2.7.10.1f", "X9": "2.7.10.1f"}
 MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 
 
