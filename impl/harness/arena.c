@@ -43,8 +43,6 @@ void rp_arena_reset(struct rp_arena *arena)
     arena->bump = 0;
     arena->cursor = 0;
     arena->era = 0;
-    arena->fail = false;
-    arena->refused = false;
     memset(arena->released, 0, sizeof(arena->released));
 }
 
@@ -126,15 +124,23 @@ static struct rp_block *cut(struct rp_arena *arena, uint32_t size_class)
     return block;
 }
 
+static void *refuse(struct rp_arena *arena)
+{
+    if (arena->shortage != NULL)
+        arena->shortage->refused = true;
+    return NULL;
+}
+
 void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, uint64_t *address)
 {
     struct rp_block *block;
     uint32_t size_class = 64;
     unsigned logarithm = 6;
 
-    arena->refused = true;
-    if (arena->fail || bytes > RP_ARENA_BYTES || alignment > PAGE || (alignment & (alignment - 1)) != 0)
+    if (arena->shortage != NULL && rp_shortage_strikes(arena->shortage))
         return NULL;
+    if (bytes > RP_ARENA_BYTES || alignment > PAGE || (alignment & (alignment - 1)) != 0)
+        return refuse(arena);
     while (size_class < bytes + RP_RED_ZONE || size_class < alignment) {
         size_class *= 2;
         logarithm++;
@@ -147,9 +153,8 @@ void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, 
     } else {
         block = cut(arena, size_class);
         if (block == NULL)
-            return NULL;
+            return refuse(arena);
     }
-    arena->refused = false;
     block->bytes = (uint32_t)bytes;
     block->live = true;
     block->kept = false;

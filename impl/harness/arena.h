@@ -16,6 +16,26 @@
 
 #include <stddef.h>
 
+/* Which allocations fail; one for all kinds of memory. */
+struct rp_shortage {
+    uint32_t at;      /* the at-th from now on; 0: none in particular */
+    bool     all;
+    bool     refused; /* one failed, for whatever reason, since this was last cleared */
+    bool     struck;  /* one failed because it was to */
+};
+
+/* Whether the allocation that is asked for now is to fail. */
+static inline bool rp_shortage_strikes(struct rp_shortage *shortage)
+{
+    bool strikes = shortage->all || shortage->at == 1;
+
+    if (shortage->at > 0)
+        shortage->at--;
+    shortage->struck = shortage->struck || strikes;
+    shortage->refused = shortage->refused || strikes;
+    return strikes;
+}
+
 struct rp_block {
     uint32_t offset;
     uint32_t size_class;
@@ -40,8 +60,7 @@ struct rp_arena {
     uint32_t         released[32]; /* per class's logarithm: the block released last, plus one */
     uint32_t         cursor;       /* where the next partial check goes on */
     uint32_t         era;          /* for those who ask what was handed out since */
-    bool             fail;         /* every allocation fails */
-    bool             refused;      /* one did since this was last cleared */
+    struct rp_shortage *shortage;  /* may be null */
 };
 
 /* Maps the arena of the shared file. False when there is no memory for it. */

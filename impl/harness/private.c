@@ -113,6 +113,8 @@ void *rp_private_allocate(struct rp_privates *privates, size_t bytes)
 {
     struct rp_private_block block = {.bytes = bytes};
 
+    if (privates->shortage != NULL && rp_shortage_strikes(privates->shortage))
+        return NULL;
     if (bytes > LIMIT || !grow(privates))
         return NULL;
     if (bytes >= LARGE && privates->large < LARGE_AT_ONCE) {

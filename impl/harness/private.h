@@ -7,7 +7,7 @@
 #ifndef RINGPROOF_PRIVATE_H
 #define RINGPROOF_PRIVATE_H
 
-#include "findings.h"
+#include "arena.h"
 
 #include <stddef.h>
 
@@ -21,6 +21,7 @@ struct rp_private_block {
 
 struct rp_privates {
     struct rp_log           *log;
+    struct rp_shortage      *shortage; /* may be null */
     struct rp_private_block *table; /* open addressing, at most half full */
     size_t                   capacity;
     size_t                   count;

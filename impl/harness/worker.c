@@ -32,22 +32,80 @@ static bool only_polls(const struct rp_driver *driver)
            driver->enable_cb_prepare == NULL;
 }
 
-static struct rp_device_config device_config(const struct rp_harness *harness,
+static struct rp_device_config device_config(struct rp_harness *harness,
                                               const struct rp_ring_parts *parts)
 {
     struct rp_device_config config = {
-        .queue_size = harness->env.queue_size,
-        .event_idx = (harness->env.features & RP_F_EVENT_IDX) != 0,
-        .indirect = (harness->env.features & RP_F_INDIRECT_DESC) != 0,
-        .has_callback = harness->env.has_callback != 0 && !only_polls(&harness->driver),
+        .queue_size = harness->env->queue_size,
+        .event_idx = (harness->env->features & RP_F_EVENT_IDX) != 0,
+        .indirect = (harness->env->features & RP_F_INDIRECT_DESC) != 0,
+        .in_order = (harness->env->features & RP_F_IN_ORDER) != 0,
+        .hostile = harness->shared->config.hostile != 0,
+        .has_callback = harness->env->has_callback != 0 && !only_polls(&harness->driver),
         .arms_once = (harness->driver.traits & RP_TRAIT_ARMS_ONCE) != 0,
-        .legacy = harness->env.layout == RP_LAYOUT_LEGACY && (harness->env.features & RP_F_VERSION_1) == 0,
+        .legacy = harness->env->layout == RP_LAYOUT_LEGACY && (harness->env->features & RP_F_VERSION_1) == 0,
         .desc_address = parts->desc,
         .avail_address = parts->avail,
         .used_address = parts->used,
+        .maps = (harness->driver.traits & RP_TRAIT_MAPS) != 0 ? &harness->maps : NULL,
     };
 
     return config;
+}
+
+/* The queue is gone, or never came to be: the driver must have given everything back, and must not call. */
+static void close_books(struct rp_harness *harness)
+{
+    harness->calls_allowed = false;
+    rp_arena_check_all(&harness->arena);
+    rp_private_check_all(&harness->privates);
+    rp_maps_check_all(&harness->maps);
+}
+
+static void start_afresh(struct rp_harness *harness)
+{
+    struct rp_shared *shared = harness->shared;
+
+    memset(shared->found, 0, sizeof(shared->found));
+    memset(&harness->log, 0, sizeof(harness->log));
+    harness->log.found = shared->found;
+    if (harness->late != 0) /* after everyone had looked for findings of the queue before */
+        rp_check(&harness->log, RP_FIND_LATE_CALL, false, harness->late, 0);
+    else
+        rp_check(&harness->log, RP_FIND_LATE_CALL, true, 0, 0);
+    harness->late = 0;
+    harness->adds = 0;
+    harness->mark = 0;
+    harness->pushed_in = harness->pushed_out = 0;
+    harness->quiet = harness->alarmed = false;
+    harness->notifies = harness->callbacks = 0;
+    harness->queue = NULL;
+    shared->total_ops = 0;
+    shared->message[0] = '\0';
+    rp_arena_reset(&harness->arena);
+    rp_maps_reset(&harness->maps);
+}
+
+/* Has the driver create its queue, one allocation failing if that is wanted; its answer, judged. */
+static int ask_for_queue(struct rp_harness *harness, struct rp_ring_parts *parts)
+{
+    struct rp_shared *shared = harness->shared;
+    struct rp_shortage shortage = {.at = shared->config.fail_allocation};
+    int answer;
+
+    harness->shortage = shortage;
+    harness->calls_allowed = true;
+    answer = harness->driver.create(harness->env, parts, &harness->queue);
+    shared->struck = harness->shortage.struck;
+    memset(&harness->shortage, 0, sizeof(harness->shortage));
+    rp_check(&harness->log, RP_FIND_KICK_EARLY, harness->notifies == 0, harness->notifies, 0);
+    if (shared->struck != 0)
+        rp_check(&harness->log, RP_FIND_UNDOCUMENTED_RETURN, answer == RP_OK || answer == RP_ENOMEM,
+                 (uint64_t)(int64_t)answer, 0);
+    if (shared->struck == 0 || (answer == RP_OK && harness->queue == NULL))
+        rp_check(&harness->log, RP_FIND_CREATE_FAILED, answer == RP_OK && harness->queue != NULL,
+                 (uint64_t)(int64_t)answer, 0);
+    return answer;
 }
 
 static enum rp_answer create(struct rp_harness *harness)
@@ -59,21 +117,13 @@ static enum rp_answer create(struct rp_harness *harness)
 
     if (harness->has_queue)
         return refuse(harness, "there is a queue already");
-    memset(shared->found, 0, sizeof(shared->found));
-    memset(&harness->log, 0, sizeof(harness->log));
-    harness->log.found = shared->found;
-    harness->adds = 0;
-    harness->mark = 0;
-    harness->pushed_in = harness->pushed_out = 0;
-    harness->queue = NULL;
-    shared->total_ops = 0;
-    shared->message[0] = '\0';
-    rp_arena_reset(&harness->arena);
+    start_afresh(harness);
     rp_environment_prepare(harness);
-    answer = harness->driver.create(&harness->env, &parts, &harness->queue);
-    rp_check(&harness->log, RP_FIND_CREATE_FAILED, answer == RP_OK, (uint64_t)(int64_t)answer, 0);
-    if (answer != RP_OK) {
-        (void)snprintf(shared->message, sizeof(shared->message), "the driver's create returned %d", answer);
+    answer = ask_for_queue(harness, &parts);
+    if (answer != RP_OK || harness->queue == NULL) {
+        close_books(harness);
+        (void)snprintf(shared->message, sizeof(shared->message), "the driver's create returned %d%s", answer,
+                       answer == RP_OK ? " and no queue" : "");
         return RP_ANSWER_ERROR;
     }
     shared->desc_address = parts.desc;
@@ -86,7 +136,7 @@ static enum rp_answer create(struct rp_harness *harness)
                                            : "the worker has no memory left for its device");
         rp_device_destroy(&harness->device);
         harness->driver.destroy(harness->queue);
-        rp_private_check_all(&harness->privates);
+        close_books(harness);
         return RP_ANSWER_ERROR;
     }
     harness->has_queue = true;
@@ -121,8 +171,7 @@ static enum rp_answer destroy(struct rp_harness *harness)
     rp_device_check(&harness->device, true);
     forget_queue(harness);
     harness->driver.destroy(harness->queue);
-    rp_arena_check_all(&harness->arena);
-    rp_private_check_all(&harness->privates);
+    close_books(harness);
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
 
