@@ -15,7 +15,8 @@ from ..impl.harness.reference_runner import QueueConfig
 from ..validation.campaign import Options
 from ..validation.examination import examine
 from ..validation.library import LibraryError
-from ..validation.report import ValidationReport, render
+from ..reporting.terminal import render
+from ..validation.report import ValidationReport
 from .seconds import Seconds
 
 

@@ -1,22 +1,17 @@
-"""The report of a validation: a verdict per check, and how it prints."""
+"""The report of a validation: a verdict per check, what shows each failure, and what was left out."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
+if TYPE_CHECKING:
+    from .coverage import Coverage
 
 CheckVerdict = Literal["pass", "fail", "warn", "not exercised", "not observable"]
 Verdict = Literal["pass", "fail", "error"]
 
-_COLOUR = {
-    "pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "not observable": "dim",
-    "error": "bold red",
-}  # fmt: skip
-_ORDER: dict[str, int] = {"fail": 0, "warn": 1, "not observable": 2, "not exercised": 3, "pass": 4}
-_SHOWN_STEPS = 12
+ORDER: dict[CheckVerdict, int] = {"fail": 0, "warn": 1, "not observable": 2, "not exercised": 3, "pass": 4}
+"""In which order verdicts are told: what needs attention first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +34,58 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Exhibit:
+    """What shows that a check fails.
+
+    ``expected`` and ``seen`` are a sentence each; ``steps`` are the operations of the shrunk run in words,
+    with a mark on the one that shows it, and ``trace`` is its document, or None, for which ``message`` says
+    why. ``steadiness`` is "deterministic" or how often it showed; ``follows`` names the check that the same
+    run fails first, "" if none. ``seconds`` passed until it was found, None if that is not known. ``variant``
+    is the build that shows it, "" for the plain one.
+    """
+
+    check: str
+    clause: str
+    expected: str
+    seen: str
+    steps: tuple[str, ...] = ()
+    trace: Path | None = None
+    steadiness: str = ""
+    follows: str = ""
+    seconds: float | None = None
+    stage: str = ""
+    variant: str = ""
+    message: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as plain JSON values; keys are part of the public interface."""
+        return {
+            "check": self.check,
+            "clause": self.clause,
+            "expected": self.expected,
+            "seen": self.seen,
+            "steps": list(self.steps),
+            "trace": str(self.trace) if self.trace is not None else None,
+            "steadiness": self.steadiness,
+            "follows": self.follows,
+            "seconds": round(self.seconds, 3) if self.seconds is not None else None,
+            "stage": self.stage,
+            "variant": self.variant,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ValidationReport:
     """What a validation found.
 
-    ``network`` is the report on the whole network driver, if the library has one; ``verdict`` is the worst of
-    both, everything else is about the virtqueue alone.
+    ``network`` is the report on the whole network driver, if the library has one, and ``hostile`` that on
+    what the driver does with a device that breaks the rules, if it was asked for; ``verdict`` is the worst of
+    all, everything else is about the virtqueue alone.
 
-    ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``steps`` are the operations
-    of the shrunk failure of the check ``shows``, in words, with a mark on the one that shows it; ``trace`` is
-    its document.
+    ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``exhibits`` show each failure,
+    the most telling first. ``steps`` are the operations of the first one, which is of the check ``shows``, in
+    words; ``trace`` is its document. ``left_out`` says what was not gone through and why.
     """
 
     driver: str
@@ -63,105 +101,71 @@ class ValidationReport:
     library: Path | None = None
     message: str = ""
     network: "ValidationReport | None" = None
+    hostile: "ValidationReport | None" = None
+    exhibits: tuple[Exhibit, ...] = ()
+    coverage: "Coverage | None" = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def first_finding(self) -> float | None:
+        """After how many seconds the first failure was found, None if there was none or nobody knows."""
+        known = [exhibit.seconds for exhibit in self.exhibits if exhibit.seconds is not None]
+        return min(known, default=None)
+
+    @property
+    def parts(self) -> "tuple[tuple[str, ValidationReport], ...]":
+        """The report taken apart: what each part that there is is about, and its report."""
+        virtqueue = (("the virtqueue", self),) if self.checks or self.message or self.network is None else ()
+        network = (("the whole network driver", self.network),) if self.network is not None else ()
+        hostile = (("a hostile device", self.hostile),) if self.hostile is not None else ()
+        return (*virtqueue, *network, *hostile)
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain JSON values; keys are part of the public interface."""
         return {
-            "driver": self.driver,
-            "verdict": self.verdict,
-            "checks": [
-                {"name": check.name, "clause": check.clause, "verdict": check.verdict, "detail": check.detail}
-                for check in self.checks
-            ],
-            "operations": self.operations,
-            "seconds": round(self.seconds, 3),
-            "trace": str(self.trace) if self.trace is not None else None,
-            "mode": self.mode,
-            "stages": [
-                {"name": stage.name, "operations": stage.operations, "seconds": round(stage.seconds, 3)}
-                for stage in self.stages
-            ],
-            "shows": self.shows,
-            "steps": list(self.steps),
-            "message": self.message,
+            **_part(self),
             "network": _part(self.network) if self.network is not None else None,
+            "hostile": _part(self.hostile) if self.hostile is not None else None,
         }
 
 
 def _part(report: ValidationReport) -> dict[str, object]:
     """Return the report on a part of a library as plain JSON values; it has no parts of its own."""
-    return {key: value for key, value in report.to_json().items() if key != "network"}
+    first = report.first_finding
+    return {
+        "driver": report.driver,
+        "verdict": report.verdict,
+        "checks": [
+            {"name": check.name, "clause": check.clause, "verdict": check.verdict, "detail": check.detail}
+            for check in report.checks
+        ],
+        "operations": report.operations,
+        "seconds": round(report.seconds, 3),
+        "trace": str(report.trace) if report.trace is not None else None,
+        "mode": report.mode,
+        "stages": [
+            {"name": stage.name, "operations": stage.operations, "seconds": round(stage.seconds, 3)}
+            for stage in report.stages
+        ],
+        "shows": report.shows,
+        "steps": list(report.steps),
+        "message": report.message,
+        "exhibits": [exhibit.to_json() for exhibit in report.exhibits],
+        "first_finding": round(first, 3) if first is not None else None,
+        "coverage": _coverage(report.coverage),
+        "left_out": list(report.left_out),
+    }
 
 
-def render(report: ValidationReport, console: Console, *, verbose: bool = False) -> None:
-    """Print the report: failed checks first, then warnings, the others only if ``verbose``."""
-    colour = _COLOUR[report.verdict]
-    console.print(f"[{colour}]{report.verdict.upper()}[/]  {escape(report.driver)}", highlight=False)
-    if report.network is None:
-        _render_part(report, console, verbose, "ring operations")
-        return
-    if report.checks or report.message:
-        console.print("\n[bold]the virtqueue[/]", highlight=False)
-        _render_part(report, console, verbose, "ring operations")
-    console.print(f"\n[bold]the whole network driver[/], {escape(report.network.driver)}", highlight=False)
-    _render_part(report.network, console, verbose, "operations")
-
-
-def _render_part(report: ValidationReport, console: Console, verbose: bool, unit: str) -> None:
-    if report.message:
-        console.print(escape(report.message), highlight=False)
-    if report.checks:
-        _render_checks(report, console, verbose)
-    if report.steps:
-        _render_steps(report, console)
-    if report.operations:
-        rate = report.operations / report.seconds if report.seconds else 0.0
-        console.print(
-            f"[dim]compared {report.mode}: {report.operations:,} {unit} in {report.seconds:.1f} s "
-            f"({rate:,.0f} per second)[/]",
-            highlight=False,
-        )
-
-
-def _render_checks(report: ValidationReport, console: Console, verbose: bool) -> None:
-    loud = [check for check in report.checks if check.verdict in ("fail", "warn")]
-    quiet = [check for check in report.checks if check.verdict not in ("fail", "warn")]
-    for check in sorted(loud, key=lambda check: _ORDER[check.verdict]):
-        mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
-        console.print(
-            f"\n{mark}  {escape(check.name)}  [dim]{escape(check.clause)}[/]", highlight=False, soft_wrap=True
-        )
-        console.print(Padding(escape(check.detail), (0, 0, 0, 6)), highlight=False, soft_wrap=False)
-    if loud or verbose:
-        console.print("")
-    for check in sorted(quiet, key=lambda check: _ORDER[check.verdict]) if verbose else ():
-        mark = f"[{_COLOUR[check.verdict]}]{check.verdict:13}[/]"
-        seen = f"[dim]{escape(check.clause)}: {escape(check.detail)}[/]"
-        console.print(
-            f"{mark} {escape(check.name):30} {seen}",
-            highlight=False,
-            soft_wrap=False,
-            no_wrap=True,
-            overflow="ellipsis" if console.is_terminal else "ignore",
-            crop=console.is_terminal,
-        )
-    counts = {verdict: sum(check.verdict == verdict for check in report.checks) for verdict in _ORDER}
-    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    console.print(f"{len(report.checks)} checks: {summary}", highlight=False)
-
-
-def _render_steps(report: ValidationReport, console: Console) -> None:
-    console.print(f"\n[bold]the shortest run found that shows {escape(report.shows)}[/]", highlight=False)
-    steps = report.steps
-    if len(steps) > _SHOWN_STEPS:
-        half = _SHOWN_STEPS // 2
-        steps = (*steps[:half], f"  ... {len(steps) - _SHOWN_STEPS} more ...", *steps[-half:])
-    for step in steps:
-        console.print(f"  {escape(step)}", highlight=False)
-    if report.trace is not None:
-        console.print(f"\ntrace:  {escape(str(report.trace))}", highlight=False, soft_wrap=True)
-        console.print(
-            f"replay: ringproof replay {escape(str(report.trace))} --driver {escape(str(report.library))}",
-            highlight=False,
-            soft_wrap=True,
-        )
+def _coverage(coverage: "Coverage | None") -> dict[str, object] | None:
+    if coverage is None:
+        return None
+    return {
+        "lines": coverage.lines,
+        "covered": coverage.covered,
+        "whole": coverage.whole,
+        "files": [
+            {"path": file.path, "lines": len(file.lines), "uncovered": list(file.uncovered)}
+            for file in coverage.files
+        ],
+    }

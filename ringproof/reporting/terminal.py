@@ -1,0 +1,188 @@
+"""The report in a terminal: failures first, each with what shows it; then what became of the clauses."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from ..validation.registry import DEMANDS, ids
+from ..validation.report import ORDER, Check, CheckVerdict, Exhibit, ValidationReport
+from ..validation.standing import counted, standings
+
+_COLOUR = {
+    "pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "not observable": "dim",
+    "error": "bold red",
+}  # fmt: skip
+_SHOWN_STEPS = 12
+_SHOWN_RUNS = 5
+_UNITS = {"the whole network driver": "operations"}
+
+
+def render(report: ValidationReport, console: Console, *, verbose: bool = False) -> None:
+    """Print the report: failed checks first, then warnings, the others only if ``verbose``."""
+    colour = _COLOUR[report.verdict]
+    _line(console, f"[{colour}]{report.verdict.upper()}[/]  {escape(report.driver)}")
+    parts = report.parts
+    for name, part in parts:
+        if len(parts) > 1:
+            _line(console, f"\n[bold]{name}[/]: [{_COLOUR[part.verdict]}]{_verdict(part)}[/]")
+        _render_part(part, report, console, verbose, _UNITS.get(name, "ring operations"))
+    _render_clauses(report, console, verbose)
+
+
+def _verdict(part: ValidationReport) -> str:
+    """The verdict on a part alone; that of the whole is the worst of all."""
+    return "fail" if any(check.verdict == "fail" for check in part.checks) else "pass"
+
+
+def _render_part(
+    part: ValidationReport, whole: ValidationReport, console: Console, verbose: bool, unit: str
+) -> None:
+    if part.message:
+        _line(console, escape(part.message))
+    for said in part.left_out:
+        _line(console, f"[yellow]left out:[/] {escape(said)}")
+    if part.checks:
+        _render_checks(part, console, verbose)
+    _render_runs(part, whole.library, console)
+    if part.coverage is not None:
+        _render_coverage(part, console)
+    if part.operations:
+        rate = part.operations / part.seconds if part.seconds else 0.0
+        how = f"compared {part.mode}: " if part.mode else ""
+        _line(
+            console,
+            f"[dim]{how}{part.operations:,} {unit} in {part.seconds:.1f} s ({rate:,.0f} per second)[/]",
+        )
+
+
+def _render_checks(part: ValidationReport, console: Console, verbose: bool) -> None:
+    loud = [check for check in part.checks if check.verdict in ("fail", "warn")]
+    exhibits = {exhibit.check: exhibit for exhibit in part.exhibits}
+    for check in sorted(loud, key=lambda check: ORDER[check.verdict]):
+        _render_loud(check, exhibits.get(check.name), console)
+    if loud or verbose:
+        console.print("")
+    if verbose:
+        quiet = [check for check in part.checks if check.verdict not in ("fail", "warn")]
+        for check in sorted(quiet, key=lambda check: ORDER[check.verdict]):
+            _render_quiet(check, console)
+    counts = counted(check.verdict for check in part.checks)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    _line(console, f"{len(part.checks)} checks: {summary}")
+
+
+def _render_loud(check: Check, exhibit: Exhibit | None, console: Console) -> None:
+    mark = f"[{_COLOUR[check.verdict]}]{check.verdict}[/]"
+    _line(console, f"\n{mark}  {escape(check.name)}  [dim]{escape(_source(check.clause))}[/]")
+    if exhibit is None:
+        _told(console, escape(check.detail))
+        return
+    if exhibit.expected:
+        _told(console, f"[dim]expected[/]  {escape(exhibit.expected)}")
+    _told(console, f"[dim]seen    [/]  {escape(exhibit.seen)}")
+    if exhibit.follows:
+        _told(console, f"[dim]the same run fails {escape(exhibit.follows)} first: mend that before this[/]")
+
+
+def _source(clause: str) -> str:
+    """What a check serves, with the level of the first clause it names."""
+    levels = [DEMANDS[one].strength for one in ids(clause)]
+    return f"{clause}  {levels[0]}" if levels else clause
+
+
+def _render_quiet(check: Check, console: Console) -> None:
+    mark = f"[{_COLOUR[check.verdict]}]{check.verdict:14}[/]"
+    console.print(
+        f"{mark} {escape(check.name):30} [dim]{escape(check.clause)}: {escape(check.detail)}[/]",
+        highlight=False,
+        soft_wrap=False,
+        no_wrap=True,
+        overflow="ellipsis" if console.is_terminal else "ignore",
+        crop=console.is_terminal,
+    )
+
+
+def _render_runs(part: ValidationReport, library: Path | None, console: Console) -> None:
+    for exhibit in part.exhibits[:_SHOWN_RUNS]:
+        _render_run(exhibit, library, console)
+    more = part.exhibits[_SHOWN_RUNS:]
+    if more:
+        _line(console, f"\nand {len(more)} more; --html and --json have them all")
+    if not part.exhibits and part.steps:
+        _render_run(Exhibit(part.shows, "", "", "", part.steps, part.trace), library, console)
+
+
+def _render_run(exhibit: Exhibit, library: Path | None, console: Console) -> None:
+    steady = f"  [dim]{escape(exhibit.steadiness)}[/]" if exhibit.steadiness else ""
+    _line(console, f"\n[bold]the shortest run found that shows {escape(exhibit.check)}[/]{steady}")
+    for step in shortened(exhibit.steps):
+        _line(console, f"  {escape(step)}")
+    if exhibit.message:
+        _line(console, f"  [yellow]{escape(exhibit.message)}[/]")
+    if exhibit.trace is not None:
+        _line(console, f"\ntrace:  {escape(str(exhibit.trace))}")
+        _line(console, f"replay: {escape(replaying(exhibit, library))}")
+
+
+def replaying(exhibit: Exhibit, library: Path | None) -> str:
+    """The command that runs an exhibit's trace again on the driver; empty where there is no trace."""
+    if exhibit.trace is None:
+        return ""
+    return shlex.join(["ringproof", "replay", str(exhibit.trace), "--driver", str(library)])
+
+
+def shortened(steps: Sequence[str]) -> Sequence[str]:
+    """Steps with the middle left out when they are many."""
+    if len(steps) <= _SHOWN_STEPS:
+        return steps
+    half = _SHOWN_STEPS // 2
+    return (*steps[:half], f"  ... {len(steps) - _SHOWN_STEPS} more ...", *steps[-half:])
+
+
+def _render_coverage(part: ValidationReport, console: Console) -> None:
+    coverage = part.coverage
+    assert coverage is not None
+    if not coverage.lines:
+        return
+    share = f" ({100 * coverage.covered / coverage.lines:.0f} %)" if coverage.whole else ""
+    _line(console, f"\n{coverage.covered} of {coverage.lines} lines of the driver were reached{share}")
+    for file in coverage.files:
+        if file.uncovered:
+            _told(console, f"[dim]not reached in[/] {escape(file.path)}: {escape(file.uncovered_in_words)}")
+
+
+def _render_clauses(report: ValidationReport, console: Console, verbose: bool) -> None:
+    if not any(part.checks for _, part in report.parts):
+        return
+    every = standings(report)
+    counts = counted(standing.verdict for standing in every)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    console.print(f"\nof {len(every)} clauses of VIRTIO 1.3: {told}", highlight=False)
+    for verdict in ("fail", "warn"):
+        named = [standing.demand for standing in every if standing.verdict == verdict]
+        if named:
+            listed = ", ".join(f"{demand.id} ({demand.strength})" for demand in named)
+            console.print(
+                Padding(f"[{_COLOUR[verdict]}]{verdict}[/]  {listed}", (0, 0, 0, 2)), highlight=False
+            )
+    if not verbose:
+        return
+    shown: tuple[CheckVerdict, ...] = ("pass", "not exercised", "not observable")
+    for standing in sorted(every, key=lambda standing: ORDER[standing.verdict]):
+        if standing.verdict in shown:
+            _render_quiet(
+                Check(standing.demand.id, standing.demand.strength, standing.verdict, standing.detail),
+                console,
+            )
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _told(console: Console, text: str) -> None:
+    console.print(Padding(text, (0, 0, 0, 6)), highlight=False, soft_wrap=False)
