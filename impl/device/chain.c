@@ -13,6 +13,7 @@ struct walk {
     struct rp_device *device;
     struct rp_chain  *chain;
     uint32_t          pieces;
+    uint32_t          entries; /* of its table */
     bool              writable_seen;
 };
 
@@ -33,13 +34,33 @@ static bool overlaps(uint64_t address, uint32_t length, uint64_t part, uint64_t 
     return address < part + bytes && part < address + length;
 }
 
-/* Data lies in the buffers or in one live block of the arena, and never in the ring itself. */
-static bool reachable(const struct rp_device *device, uint64_t address, uint32_t length)
+/* The mapping an address lies in, if the driver maps; noting which chain named it. */
+static const struct rp_mapping *mapped(const struct rp_device *device, const struct rp_chain *chain,
+                                       uint64_t address)
+{
+    struct rp_mapping *mapping = device->config.maps != NULL ? rp_maps_find(device->config.maps, address) : NULL;
+
+    if (mapping != NULL && chain != NULL) {
+        mapping->mark = chain->mark;
+        mapping->head = chain->head;
+    }
+    return mapping;
+}
+
+/* Data lies in the buffers, or in what the driver has mapped, or in one live block of the arena, and never in
+ * the ring itself. */
+static bool reachable(const struct rp_device *device, const struct rp_chain *chain, uint64_t address,
+                      uint32_t length)
 {
     uint64_t n = device->config.queue_size;
 
-    if (address - RP_BUFFER_ADDRESS < RP_BUFFER_BYTES)
+    if (address - RP_BUFFER_ADDRESS < RP_BUFFER_BYTES && device->config.maps == NULL)
         return length <= RP_BUFFER_BYTES - (address - RP_BUFFER_ADDRESS);
+    if (address >= RP_MAP_ADDRESS) {
+        const struct rp_mapping *mapping = mapped(device, chain, address);
+
+        return mapping != NULL && length <= mapping->length - (address - mapping->address);
+    }
     return rp_arena_room(device->arena, address) >= (length > 0 ? length : 1) &&
            !overlaps(address, length, device->config.desc_address, 16 * n) &&
            !overlaps(address, length, device->config.avail_address, 6 + 2 * n) &&
@@ -56,37 +77,49 @@ static void add_piece(struct walk *walk, const struct rp_descriptor *descriptor)
     rp_check(device->log, RP_FIND_WRITE_BEFORE_READ, write || !walk->writable_seen, walk->pieces,
              walk->chain->head);
     rp_check(device->log, RP_FIND_ADDRESS_UNMAPPED,
-             reachable(device, descriptor->address, descriptor->length), descriptor->address,
+             reachable(device, walk->chain, descriptor->address, descriptor->length), descriptor->address,
              descriptor->length);
+    walk->chain->bytes += descriptor->length;
     walk->writable_seen = walk->writable_seen || write;
     if (write)
         walk->chain->writable += descriptor->length;
     if (walk->pieces < RP_PIECES) {
-        struct rp_piece piece = {descriptor->address, descriptor->length, write};
+        struct rp_piece piece = {rp_maps_translate(device->config.maps, descriptor->address),
+                                 descriptor->length, write};
 
         device->pieces[walk->pieces] = piece;
     }
     walk->pieces++;
 }
 
-/* A table's memory; only of one that was found to lie in the arena. It need not be aligned. */
+/* A table's memory; only of one that was found to be reachable. It need not be aligned. Null if it was mapped
+ * and is no more. */
 static const uint8_t *table_memory(const struct rp_device *device, uint64_t address)
 {
+    if (address >= RP_MAP_ADDRESS) {
+        const struct rp_mapping *mapping = mapped(device, NULL, address);
+
+        return mapping != NULL ? mapping->data + (address - mapping->address) : NULL;
+    }
     return device->arena->memory + (address - RP_ARENA_ADDRESS);
 }
 
 /* Whether an indirect descriptor's table can be read. */
-static bool table_readable(struct rp_device *device, uint64_t address, uint32_t bytes)
+static bool table_readable(struct rp_device *device, const struct rp_chain *chain, uint64_t address,
+                           uint32_t bytes)
 {
     bool whole = bytes > 0 && bytes % 16 == 0 && bytes / 16 <= 65535;
-    bool mapped;
+    const struct rp_mapping *mapping;
+    bool there;
 
     rp_check(device->log, RP_FIND_INDIRECT_LENGTH, whole, bytes, 16);
     if (bytes < 16)
         return false;
-    mapped = rp_arena_room(device->arena, address) >= bytes;
-    rp_check(device->log, RP_FIND_ADDRESS_UNMAPPED, mapped, address, bytes);
-    return mapped;
+    mapping = mapped(device, chain, address);
+    there = mapping != NULL ? bytes <= mapping->length - (address - mapping->address)
+                            : rp_arena_room(device->arena, address) >= bytes;
+    rp_check(device->log, RP_FIND_ADDRESS_UNMAPPED, there, address, bytes);
+    return there;
 }
 
 static uint64_t sum_of(const uint8_t *table, uint32_t bytes)
@@ -109,7 +142,7 @@ static void walk_table(struct walk *walk, const struct rp_descriptor *indirect)
     const uint8_t *table;
     uint32_t entries = indirect->length / 16, at = 0, steps = 0;
 
-    if (!table_readable(device, indirect->address, indirect->length))
+    if (!table_readable(device, walk->chain, indirect->address, indirect->length))
         return;
     table = table_memory(device, indirect->address);
     if (entries > RP_PIECES)
@@ -124,8 +157,12 @@ static void walk_table(struct walk *walk, const struct rp_descriptor *indirect)
         rp_check(device->log, RP_FIND_INDIRECT_NESTED, (entry.flags & RP_DESC_INDIRECT) == 0, at,
                  walk->chain->head);
         add_piece(walk, &entry);
+        walk->entries++;
         if ((entry.flags & RP_DESC_NEXT) == 0)
             return;
+        if (device->config.in_order)
+            rp_check(device->log, RP_FIND_IN_ORDER_TABLE, entry.next == at + 1, RP_PAIR(at, entry.next),
+                     walk->chain->head);
         rp_check(device->log, RP_FIND_NEXT_RANGE, entry.next < entries, RP_PAIR(at, entry.next), entries);
         if (entry.next >= entries)
             return;
@@ -173,6 +210,9 @@ static void walk_chain(struct walk *walk)
         add_piece(walk, descriptor);
         if (!next)
             return;
+        if (device->config.in_order)
+            rp_check(device->log, RP_FIND_IN_ORDER_NEXT, descriptor->next == (at + 1 < n ? at + 1 : 0),
+                     RP_PAIR(at, descriptor->next), at + 1 < n ? at + 1 : 0);
         rp_check(device->log, RP_FIND_NEXT_RANGE, descriptor->next < n, RP_PAIR(at, descriptor->next), n);
         if (descriptor->next >= n)
             return;
@@ -213,11 +253,58 @@ static void compare(struct rp_device *device, const struct rp_offer *offer, uint
     rp_check(device->log, RP_FIND_CHAIN_DIFFERS, holds, holds ? 0 : a, holds ? 0 : b);
 }
 
+/* How many descriptors a chain may have without giving rise to a question: two for each segment, as a segment
+ * may lie across the end of a page, and one for each page that a driver has reason to part it at (a segment of
+ * so many bytes lies on no more than two pages more than it fills); two more for an indirect table and a header.
+ * A driver that needs more writes descriptors for less than the pages of its data. */
+static uint64_t reasonable(const struct rp_offer *offer)
+{
+    uint32_t segments = offer->out + offer->in;
+    uint64_t most = 2 * (uint64_t)segments + 2;
+
+    for (uint32_t i = 0; i < segments; i++)
+        most += expected_piece(offer, i).length / 4096u;
+    return most;
+}
+
+static void count_descriptors(struct walk *walk, const struct rp_offer *offer)
+{
+    uint64_t all = (uint64_t)walk->chain->descriptors + walk->entries;
+    uint64_t segments = (uint64_t)offer->out + offer->in;
+
+    rp_check(walk->device->log, RP_FIND_MANY_DESCRIPTORS, all <= 2 * segments + 2 || all <= reasonable(offer),
+             all, segments);
+}
+
+/* The head that is already out, in a slot that was published anew: the slot was skipped, if the chain there is
+ * still the old one. (A new chain in descriptors that were not free is another fault: DESCRIPTOR_REUSED.) */
+static bool repeated(struct rp_device *device, uint16_t head)
+{
+    struct rp_descriptor now;
+
+    if (device->heads[head] == 0)
+        return false;
+    now = load(&device->desc[head]);
+    return same(&now, &device->shadow_desc[head]);
+}
+
+static void check_head(struct rp_device *device, const struct rp_chain *chain)
+{
+    uint32_t n = device->config.queue_size;
+
+    if (!device->config.in_order)
+        return;
+    rp_check(device->log, RP_FIND_IN_ORDER_HEAD, chain->head == device->next_head, chain->head,
+             device->next_head);
+    device->next_head = (chain->head + chain->descriptors) % n;
+}
+
 void rp_chain_accept(struct rp_device *device, struct rp_chain *chain)
 {
-    uint32_t n = device->config.queue_size, slot = (uint32_t)(device->published & (n - 1));
+    uint32_t n = device->config.queue_size, slot = rp_slot(device, device->published);
     const struct rp_offer *offer = rp_ledger_claim(device);
-    struct walk walk = {device, chain, 0, false};
+    struct walk walk = {device, chain, 0, 0, false};
+    bool again;
 
     memset(chain, 0, sizeof(*chain));
     chain->token = offer != NULL ? offer->token : 0;
@@ -228,16 +315,30 @@ void rp_chain_accept(struct rp_device *device, struct rp_chain *chain)
     rp_check(device->log, RP_FIND_HEAD_RANGE, chain->readable, chain->head, n);
     if (!chain->readable)
         return;
+    again = repeated(device, chain->head);
+    rp_check(device->log, RP_FIND_SLOT_REPEATED, !again, RP_PAIR(slot, chain->head),
+             device->owners[chain->head] - 1u);
+    if (again) {
+        chain->readable = false;
+        return;
+    }
     walk_chain(&walk);
+    device->heads[chain->head] = 1;
     device->descriptors += chain->descriptors;
+    check_head(device, chain);
     rp_check(device->log, RP_FIND_CHAIN_TOO_LONG, walk.pieces <= n, walk.pieces, n);
-    if (offer != NULL)
+    /* What is no more than n pieces of what add is given never is as long as that. */
+    if (walk.pieces <= n)
+        rp_check(device->log, RP_FIND_LENGTH_SUM, chain->bytes <= UINT64_C(1) << 32, chain->bytes, chain->head);
+    if (offer != NULL) {
         compare(device, offer, walk.pieces);
+        count_descriptors(&walk, offer);
+    }
 }
 
-static void sum_piece(uint32_t *crc, const struct rp_descriptor *descriptor)
+static void sum_piece(const struct rp_device *device, uint32_t *crc, const struct rp_descriptor *descriptor)
 {
-    struct rp_piece piece = {descriptor->address, descriptor->length,
+    struct rp_piece piece = {rp_maps_translate(device->config.maps, descriptor->address), descriptor->length,
                              (descriptor->flags & RP_DESC_WRITE) != 0};
 
     _Static_assert(sizeof(piece) == 16, "a piece is summed as it lies in memory");
@@ -246,11 +347,15 @@ static void sum_piece(uint32_t *crc, const struct rp_descriptor *descriptor)
 
 void rp_chain_verify_table(struct rp_device *device, const struct rp_chain *chain)
 {
+    const uint8_t *table;
     uint64_t sum;
 
     if (chain->table_address == 0)
         return;
-    sum = sum_of(table_memory(device, chain->table_address), chain->table_bytes);
+    table = table_memory(device, chain->table_address);
+    if (table == NULL)
+        return; /* MAPPING was found */
+    sum = sum_of(table, chain->table_bytes);
     rp_check(device->log, RP_FIND_TABLE_CHANGED, sum == chain->table_sum, chain->table_address,
              RP_PAIR(chain->table_bytes, chain->head));
 }
@@ -260,11 +365,11 @@ static void sum_table(struct rp_device *device, const struct rp_chain *chain, ui
     const uint8_t *table = table_memory(device, chain->table_address);
     uint32_t entries = chain->table_bytes / 16, at = 0;
 
-    for (uint32_t steps = 0; steps < entries; steps++) {
+    for (uint32_t steps = 0; table != NULL && steps < entries; steps++) {
         struct rp_descriptor entry;
 
         memcpy(&entry, table + 16 * (size_t)at, sizeof(entry));
-        sum_piece(crc, &entry);
+        sum_piece(device, crc, &entry);
         if ((entry.flags & RP_DESC_NEXT) == 0 || entry.next >= entries)
             return;
         at = entry.next;
@@ -282,7 +387,7 @@ void rp_chain_verify(struct rp_device *device, const struct rp_chain *chain, uin
         rp_check(device->log, RP_FIND_CHAIN_CHANGED, same(&is, was), RP_PAIR(RP_PLACE_DESCRIPTOR, at),
                  chain->head);
         if (crc != NULL && (was->flags & RP_DESC_INDIRECT) == 0)
-            sum_piece(crc, was);
+            sum_piece(device, crc, was);
         at = was->next;
         if (at >= device->config.queue_size)
             break;

@@ -62,7 +62,7 @@ static bool check_parts(const struct rp_device_config *config, const struct rp_a
     return good && (!config->legacy || check_legacy(config, log));
 }
 
-/* The driver hands over a used ring that is all zero and an avail_idx of 0. a: where; b: what is there. */
+/* The driver hands over a used ring that is all zero (a: where; b: what is there) and an avail_idx of 0. */
 static void check_zero(struct rp_device *device)
 {
     uint32_t words = rp_avail_event_at(device) + 1, at = 0;
@@ -72,7 +72,7 @@ static void check_zero(struct rp_device *device)
         at++;
     rp_check(device->log, RP_FIND_RING_NOT_ZERO, at == words, RP_PAIR(3, 2 * at),
              at < words ? device->used[at] : 0);
-    rp_check(device->log, RP_FIND_RING_NOT_ZERO, idx == 0, RP_PAIR(2, 2), idx);
+    rp_check(device->log, RP_FIND_AVAIL_IDX_START, idx == 0, idx, 0);
 }
 
 static void *part_memory(const struct rp_arena *arena, uint64_t address)
@@ -109,11 +109,13 @@ bool rp_device_create(struct rp_device *device, const struct rp_device_config *c
     device->unread = calloc(n, sizeof(device->unread[0]));
     device->in_flight = calloc(n, sizeof(device->in_flight[0]));
     device->owners = calloc(n, sizeof(device->owners[0]));
+    device->heads = calloc(n, sizeof(device->heads[0]));
     device->offers = calloc(RP_OFFERS, sizeof(device->offers[0]));
     device->completions = calloc(RP_COMPLETIONS, sizeof(device->completions[0]));
     device->pieces = calloc(RP_PIECES, sizeof(device->pieces[0]));
     if (!device->shadow_desc || !device->shadow_avail || !device->shadow_used || !device->unread ||
-        !device->in_flight || !device->owners || !device->offers || !device->completions || !device->pieces)
+        !device->in_flight || !device->owners || !device->heads || !device->offers || !device->completions ||
+        !device->pieces)
         return false;
     check_zero(device);
     copy_used(device);
@@ -131,6 +133,7 @@ void rp_device_destroy(struct rp_device *device)
     free(device->unread);
     free(device->in_flight);
     free(device->owners);
+    free(device->heads);
     free(device->offers);
     free(device->completions);
     free(device->pieces);
@@ -179,19 +182,19 @@ void rp_device_observe(struct rp_device *device)
     if (outstanding > n)
         return; /* no device could make sense of this; it waits for better days */
     for (; new > 0; new--) {
-        rp_chain_accept(device, &device->unread[device->published & (n - 1)]);
+        rp_chain_accept(device, &device->unread[rp_slot(device, device->published)]);
         device->published++;
     }
 }
 
 uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc)
 {
-    uint32_t n = device->config.queue_size, count = 0;
+    uint32_t count = 0;
 
     *crc = 0;
     rp_device_observe(device);
     while (device->read_count < device->published && (limit == 0 || count < limit)) {
-        uint32_t slot = (uint32_t)(device->read_count++ & (n - 1));
+        uint32_t slot = rp_slot(device, device->read_count++);
         const struct rp_chain *chain = &device->unread[slot];
         uint16_t head = device->avail[2 + slot];
 
@@ -213,6 +216,7 @@ static void disown(struct rp_device *device, const struct rp_chain *chain)
 {
     uint32_t at = chain->head;
 
+    device->heads[at] = 0;
     for (uint32_t i = 0; i < chain->descriptors && at < device->config.queue_size; i++) {
         if (device->owners[at] == chain->mark) {
             device->owners[at] = 0;
@@ -222,37 +226,73 @@ static void disown(struct rp_device *device, const struct rp_chain *chain)
     }
 }
 
-static void use(struct rp_device *device, const struct rp_chain *chain, uint16_t idx)
+/* Writes the used entry at `idx` that retires this chain. */
+static void enter(struct rp_device *device, const struct rp_chain *chain, uint16_t idx, uint32_t length)
 {
-    uint32_t slot = idx & (device->config.queue_size - 1);
+    uint32_t slot = rp_slot(device, idx);
     volatile struct rp_used_entry *entry =
         (volatile struct rp_used_entry *)(volatile void *)&device->used[2 + 4 * slot];
     struct rp_used_entry *shadow = &device->shadow_used[slot];
 
-    rp_chain_verify(device, chain, NULL);
     check_used_word(device, 4 + 8 * slot, entry->id, shadow->id);
     check_used_word(device, 8 + 8 * slot, entry->length, shadow->length);
-    disown(device, chain);
     shadow->id = chain->head;
-    shadow->length = chain->writable;
+    shadow->length = length;
     entry->id = shadow->id;
     entry->length = shadow->length;
-    rp_ledger_completed(device, chain, shadow->length);
+}
+
+static uint32_t length_of(const struct rp_chain *chain, uint32_t kind)
+{
+    return (kind & RP_COMPLETED_TOTAL) != 0 ? (uint32_t)chain->bytes : chain->writable;
+}
+
+/* The device is done with a chain: it is the driver's again, and its token may come back. */
+static void retire(struct rp_device *device, const struct rp_chain *chain, uint32_t kind)
+{
+    rp_chain_verify(device, chain, NULL);
+    disown(device, chain);
+    rp_ledger_completed(device, chain, length_of(chain, kind), kind);
+}
+
+/* Section 2.7.9: the entry of the last one, at the first one's slot, retires all. */
+static void retire_batch(struct rp_device *device, uint32_t count, uint16_t idx, uint32_t kind)
+{
+    kind |= count > 1 ? RP_COMPLETED_BATCH : 0;
+    for (uint32_t i = 0; i + 1 < count; i++)
+        retire(device, &device->in_flight[i], kind | RP_COMPLETED_SKIPPED);
+    if (count > 0) {
+        const struct rp_chain *last = &device->in_flight[count - 1];
+
+        retire(device, last, kind);
+        enter(device, last, idx, length_of(last, kind));
+    }
+    device->in_flight_count -= count;
+    memmove(device->in_flight, device->in_flight + count,
+            device->in_flight_count * sizeof(device->in_flight[0]));
 }
 
 uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count,
-                            bool *due)
+                            bool total, bool *due)
 {
-    uint16_t old = device->shadow_used_idx, new = old;
-    uint32_t done;
+    uint16_t old = device->shadow_used_idx, new;
+    uint32_t done, kind = total && device->config.legacy ? RP_COMPLETED_TOTAL : 0;
 
     rp_device_observe(device);
-    for (done = 0; done < count && device->in_flight_count > 0; done++) {
-        uint32_t at = (uint32_t)((pick + (uint64_t)done * stride) % device->in_flight_count);
+    done = count < device->in_flight_count ? count : device->in_flight_count;
+    if (device->config.in_order) {
+        retire_batch(device, done, old, kind);
+    } else {
+        for (uint32_t i = 0; i < done; i++) {
+            uint32_t at = (uint32_t)((pick + (uint64_t)i * stride) % device->in_flight_count);
+            const struct rp_chain *chain = &device->in_flight[at];
 
-        use(device, &device->in_flight[at], new++);
-        device->in_flight[at] = device->in_flight[--device->in_flight_count];
+            retire(device, chain, kind);
+            enter(device, chain, (uint16_t)(old + i), length_of(chain, kind));
+            device->in_flight[at] = device->in_flight[--device->in_flight_count];
+        }
     }
+    new = (uint16_t)(old + done);
     device->completed_count += done;
     device->shadow_used_idx = new;
     __atomic_store_n(&device->used[1], new, __ATOMIC_RELEASE);
@@ -292,7 +332,6 @@ static void check_descriptors(struct rp_device *device)
 void rp_device_check(struct rp_device *device, bool tables)
 {
     uint32_t budget = tables ? UINT32_MAX : TABLE_BYTES_PER_CHECK;
-    uint32_t n = device->config.queue_size;
 
     if (device->over)
         return;
@@ -300,7 +339,7 @@ void rp_device_check(struct rp_device *device, bool tables)
     check_used_ring(device);
     check_descriptors(device);
     for (uint64_t entry = device->read_count; entry < device->published; entry++) {
-        uint32_t slot = (uint32_t)(entry & (n - 1));
+        uint32_t slot = rp_slot(device, entry);
         uint16_t head = device->avail[2 + slot];
 
         rp_check(device->log, RP_FIND_CHAIN_CHANGED, head == device->shadow_avail[slot],

@@ -13,7 +13,7 @@
 #ifndef RINGPROOF_DEVICE_H
 #define RINGPROOF_DEVICE_H
 
-#include "arena.h"
+#include "mapping.h"
 
 /* A split ring's descriptor (VIRTIO 1.3 section 2.7.5), little endian as the machines this runs on. */
 struct rp_descriptor {
@@ -52,6 +52,7 @@ struct rp_chain {
     uint32_t mark;        /* what owners[] says of its descriptors */
     uint32_t descriptors; /* of the main table */
     uint32_t writable;    /* bytes for the device to write, 32-bit sum */
+    uint64_t bytes;       /* of all its pieces */
     uint16_t head;
     bool     readable;    /* false: its head was out of range, there is nothing to read or complete */
 };
@@ -60,19 +61,28 @@ struct rp_chain {
 struct rp_completion {
     uint64_t token;
     uint32_t length;
+    uint32_t total; /* bytes, those the device reads as well */
     uint32_t descriptors;
+    uint32_t kind;  /* RP_COMPLETED_ bits */
 };
+
+#define RP_COMPLETED_BATCH   (1u << 0) /* with others, by one used entry */
+#define RP_COMPLETED_SKIPPED (1u << 1) /* which was not its own */
+#define RP_COMPLETED_TOTAL   (1u << 2) /* its entry tells the total length, as legacy devices do */
 
 struct rp_device_config {
     uint32_t queue_size;
     bool     event_idx;
     bool     indirect;
+    bool     in_order; /* chains are used as they were made available, a batch by one used entry */
+    bool     hostile;  /* what depends on an honest device is not judged */
     bool     has_callback;
     bool     arms_once; /* callbacks come once each time they are enabled */
     bool     legacy; /* the device was told one page, and finds the other parts from there */
     uint64_t desc_address;
     uint64_t avail_address;
     uint64_t used_address;
+    struct rp_maps *maps; /* where all data lies, or null: then it lies in the buffers */
 };
 
 struct rp_device {
@@ -98,6 +108,8 @@ struct rp_device {
     struct rp_chain *in_flight;
     uint32_t         in_flight_count;
     uint32_t        *owners;      /* per descriptor: the mark of its chain, or 0 */
+    uint8_t         *heads;       /* per descriptor: 1 if it is an outstanding chain's head */
+    uint32_t         next_head;   /* IN_ORDER: where the next chain must begin */
     uint32_t         descriptors; /* of chains published and not returned */
     uint32_t         owned;       /* descriptors that have an owner */
     uint32_t         table_cursor;
@@ -113,11 +125,15 @@ struct rp_device {
     /* completions, oldest first; slot k mod RP_COMPLETIONS */
     struct rp_completion *completions;
     uint64_t              completions_in, completions_out;
+    bool                  after_batch; /* the token returned last was of a batch */
+    bool                  gave_up;     /* the driver did, at a length that only legacy devices report */
 
     /* notification ledger: see notification.c */
     uint64_t covered;
     uint64_t kick_base;
     uint64_t offered_at_kick;
+    bool     distracting; /* the suppression word that must have no influence was moved */
+    bool     undistracted; /* and a kick came though it spoke against it */
     bool     callbacks_on;
     bool     asleep;
     bool     mark_valid;
@@ -147,9 +163,10 @@ void rp_device_destroy(struct rp_device *device);
 void rp_device_observe(struct rp_device *device);
 /* Reads up to `limit` chains (0: all); returns how many, and the CRC of what they held. */
 uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc);
-/* Completes as operations.py says; *due is whether an interrupt is. */
+/* Completes as operations.py says; *due is whether an interrupt is. With `total`, used entries tell the total
+ * length. With IN_ORDER the oldest `count` are completed, by one used entry, whatever `pick` and `stride` are. */
 uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count,
-                            bool *due);
+                            bool total, bool *due);
 /* Compares all outstanding memory with what it must hold; `tables` too, or only some of them. */
 void rp_device_check(struct rp_device *device, bool tables);
 
@@ -173,7 +190,11 @@ void rp_ledger_refused(struct rp_device *device, uint64_t segments);
 /* Add said EINVAL to a chain of so many segments: whether it may. A driver need not take chains as long as the
  * queue, nor writable segments, but a chain it has no use for once it must never have taken before. */
 bool rp_ledger_declined(struct rp_device *device, uint64_t segments, bool writable);
-void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length);
+/* `kind` are RP_COMPLETED_ bits, `length` what its used entry tells, or would. */
+void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length,
+                         uint32_t kind);
+/* The oldest completed chain whose token is still to be returned; null if there is none. */
+const struct rp_completion *rp_ledger_oldest(const struct rp_device *device);
 /* Completed chains whose tokens are still to be returned. */
 uint64_t rp_ledger_waiting(const struct rp_device *device);
 void rp_ledger_returned(struct rp_device *device, uint64_t token, uint32_t length);
@@ -203,6 +224,20 @@ void rp_notice_drained(struct rp_device *device);
 /* The interrupt entry returned `handled`, having called back (or pushed tokens) so often; before it,
  * `waiting` buffers were used and not returned. */
 void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting);
+
+/* The slot of entry k in a ring; sizes that are no power of two never get as far as index 65536. */
+static inline uint32_t rp_slot(const struct rp_device *device, uint64_t entry)
+{
+    uint32_t n = device->config.queue_size;
+
+    return (n & (n - 1)) == 0 ? (uint32_t)entry & (n - 1) : (uint32_t)(entry % n);
+}
+
+/* Whether a chain is still the device's: by its head, and the mark its descriptors have. */
+static inline bool rp_device_owns(const struct rp_device *device, uint16_t head, uint32_t mark)
+{
+    return mark != 0 && head < device->config.queue_size && device->owners[head] == mark;
+}
 
 static inline uint16_t rp_avail_idx(const struct rp_device *device)
 {

@@ -88,9 +88,10 @@ bool rp_ledger_declined(struct rp_device *device, uint64_t segments, bool writab
     return true;
 }
 
-void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length)
+void rp_ledger_completed(struct rp_device *device, const struct rp_chain *chain, uint32_t length,
+                         uint32_t kind)
 {
-    struct rp_completion completion = {chain->token, length, chain->descriptors};
+    struct rp_completion completion = {chain->token, length, (uint32_t)chain->bytes, chain->descriptors, kind};
     uint64_t waiting;
 
     if (device->completions_in - device->completions_out == RP_COMPLETIONS)
@@ -107,27 +108,53 @@ uint64_t rp_ledger_waiting(const struct rp_device *device)
     return device->completions_in - device->completions_out;
 }
 
+const struct rp_completion *rp_ledger_oldest(const struct rp_device *device)
+{
+    return rp_ledger_waiting(device) > 0 ? &device->completions[device->completions_out % RP_COMPLETIONS] : NULL;
+}
+
+/* Whether a driver may return a chain with this length. What it says of one whose entry tells more than was
+ * written has no meaning, and of a buffer without an entry it may as well say how long it is. */
+static bool length_fits(const struct rp_completion *expected, uint32_t length)
+{
+    return length == expected->length || (expected->kind & RP_COMPLETED_TOTAL) != 0 ||
+           ((expected->kind & RP_COMPLETED_SKIPPED) != 0 && length == expected->total);
+}
+
 void rp_ledger_returned(struct rp_device *device, uint64_t token, uint32_t length)
 {
-    struct rp_completion expected = {0, 0, 0};
+    struct rp_completion expected = {0, 0, 0, 0, 0};
+    bool right, of_batch;
 
     if (rp_ledger_waiting(device) > 0) {
         expected = device->completions[device->completions_out++ % RP_COMPLETIONS];
         device->descriptors -= expected.descriptors;
     }
-    if (token == expected.token && token != 0)
-        rp_check(device->log, RP_FIND_TOKEN_WRONG, length == expected.length, RP_SEEN_LENGTH | length,
+    right = token == expected.token && token != 0;
+    of_batch = (expected.kind & RP_COMPLETED_BATCH) != 0 || (expected.token == 0 && device->after_batch);
+    if (of_batch)
+        rp_check(device->log, RP_FIND_BATCH_RETIRED, right, token, expected.token);
+    if ((expected.kind & RP_COMPLETED_TOTAL) != 0)
+        rp_check(device->log, RP_FIND_USED_LENGTH, right, expected.length, RP_OP_GET);
+    if (right)
+        rp_check(device->log, RP_FIND_TOKEN_WRONG, length_fits(&expected, length), RP_SEEN_LENGTH | length,
                  RP_SEEN_LENGTH | expected.length);
-    else
+    else if (!of_batch) /* the one finding says it all */
         rp_check(device->log, RP_FIND_TOKEN_WRONG, false, token & ~RP_SEEN_LENGTH, expected.token);
+    device->after_batch = of_batch;
 }
 
 void rp_ledger_nothing(struct rp_device *device)
 {
-    uint64_t waiting = rp_ledger_waiting(device);
+    const struct rp_completion *oldest = rp_ledger_oldest(device);
 
-    rp_check(device->log, RP_FIND_TOKEN_MISSING, waiting == 0, waiting,
-             waiting > 0 ? device->completions[device->completions_out % RP_COMPLETIONS].token : 0);
+    if (oldest != NULL && (oldest->kind & RP_COMPLETED_TOTAL) != 0)
+        rp_check(device->log, RP_FIND_USED_LENGTH, false, oldest->length, RP_OP_GET);
+    if (oldest != NULL && (oldest->kind & RP_COMPLETED_BATCH) != 0)
+        rp_check(device->log, RP_FIND_BATCH_RETIRED, false, 0, oldest->token);
+    else
+        rp_check(device->log, RP_FIND_TOKEN_MISSING, oldest == NULL, rp_ledger_waiting(device),
+                 oldest != NULL ? oldest->token : 0);
 }
 
 static int ascending(const void *a, const void *b)
@@ -152,8 +179,8 @@ static void list_detachable(struct rp_device *device)
     for (uint32_t i = 0; i < device->in_flight_count; i++)
         device->detached[device->detached_count++] = device->in_flight[i].token << 1;
     for (entry = device->read_count; entry < device->published; entry++)
-        if (device->unread[entry & (n - 1)].readable)
-            device->detached[device->detached_count++] = device->unread[entry & (n - 1)].token << 1;
+        if (device->unread[rp_slot(device, entry)].readable)
+            device->detached[device->detached_count++] = device->unread[rp_slot(device, entry)].token << 1;
     for (entry = device->published; entry < device->offered && entry - device->published < RP_OFFERS; entry++)
         device->detached[device->detached_count++] = device->offers[entry % RP_OFFERS].token << 1;
     for (entry = device->completions_out; entry < device->completions_in; entry++)

@@ -40,13 +40,52 @@ static uint64_t suppression(const struct rp_device *device, uint64_t from)
                                                                       : device->shadow_flags);
 }
 
+static enum rp_finding heeded_code(const struct rp_device *device)
+{
+    return device->config.event_idx ? RP_FIND_FLAGS_HEEDED : RP_FIND_EVENT_WORD_HEEDED;
+}
+
+/* Whether the word that must have no influence was moved, and speaks against the driver's next kick. */
+static bool distracted(const struct rp_device *device)
+{
+    if (!device->distracting)
+        return false;
+    if (device->config.event_idx)
+        return (device->shadow_flags & 1u) != 0;
+    return !crosses(device->shadow_avail_event, device->kick_base, device->published);
+}
+
+/* A kick that was asked for came. */
+static void kick_kept(struct rp_device *device)
+{
+    rp_check(device->log, lost_code(device), true, 0, 0);
+    if (distracted(device)) {
+        rp_check(device->log, heeded_code(device), true, 0, 0);
+        device->undistracted = true;
+    }
+}
+
+/* A kick that was asked for did not come. A driver that has kicked against the other word before does not heed
+ * it now: something else is wrong. */
+static void kick_lost(struct rp_device *device)
+{
+    uint64_t idx = device->published & 0xffffu;
+
+    if (!distracted(device) || device->undistracted)
+        rp_check(device->log, lost_code(device), false, idx, suppression(device, device->covered));
+    else
+        rp_check(device->log, heeded_code(device), false, idx,
+                 device->config.event_idx ? RP_PAIR(device->shadow_flags, device->shadow_avail_event)
+                                          : device->shadow_avail_event);
+}
+
 void rp_notice_kicked(struct rp_device *device)
 {
     bool wanted;
 
     rp_device_observe(device);
     if (asked_for(device, device->covered)) {
-        rp_check(device->log, lost_code(device), true, 0, 0);
+        kick_kept(device);
         wanted = true;
     } else if (device->config.event_idx) {
         wanted = asked_for(device, device->kick_base);
@@ -67,8 +106,7 @@ void rp_notice_kick_end(struct rp_device *device)
     device->offered_at_kick = device->offered;
     if (device->published > device->covered) {
         if (asked_for(device, device->covered))
-            rp_check(device->log, lost_code(device), false, device->published & 0xffffu,
-                     suppression(device, device->covered));
+            kick_lost(device);
         else
             rp_check(device->log, RP_FIND_KICK_UNWANTED, true, 0, 0);
     }
@@ -83,6 +121,8 @@ void rp_notice_set_flags(struct rp_device *device, uint16_t flags)
     rp_device_observe(device);
     if (!device->config.event_idx)
         device->covered = device->published;
+    else
+        device->distracting = true;
 }
 
 void rp_notice_set_avail_event(struct rp_device *device, uint16_t avail_event)
@@ -93,6 +133,8 @@ void rp_notice_set_avail_event(struct rp_device *device, uint16_t avail_event)
     rp_device_observe(device);
     if (device->config.event_idx)
         device->covered = device->published;
+    else
+        device->distracting = true;
 }
 
 bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new)
@@ -106,7 +148,7 @@ bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new)
         due = (uint16_t)(new - used_event - 1) < (uint16_t)(new - old);
     else
         due = (flags & 1u) == 0;
-    if (device->asleep)
+    if (device->asleep && !device->gave_up)
         rp_check(device->log, RP_FIND_INTERRUPT_NOT_WANTED, due,
                  device->config.event_idx ? used_event : flags, RP_PAIR(old, new));
     device->asleep = false;
@@ -124,7 +166,7 @@ void rp_notice_enabled(struct rp_device *device, bool quiet)
     uint64_t waiting = rp_ledger_waiting(device);
 
     device->callbacks_on = true;
-    if (quiet)
+    if (quiet && !device->gave_up)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 0);
     device->asleep = quiet && waiting == 0;
 }
@@ -147,7 +189,7 @@ void rp_notice_polled(struct rp_device *device, bool news)
 {
     uint64_t since = device->completed_count - device->mark_completed;
 
-    if (!device->mark_valid || since > 65535)
+    if (!device->mark_valid || since > 65535 || device->gave_up)
         return;
     if (!news)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, since == 0, since, 1);
@@ -171,14 +213,14 @@ void rp_notice_drained(struct rp_device *device)
         armed = (uint16_t)(rp_used_event(device) - oldest) < waiting;
     else
         armed = (device->avail[0] & 1u) == 0;
-    if (armed)
+    if (armed && !device->gave_up)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 2);
     rp_notice_idle(device);
 }
 
 void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t callbacks, uint64_t waiting)
 {
-    if (waiting > 0)
+    if (waiting > 0 && !device->gave_up)
         rp_check(device->log, RP_FIND_INTERRUPT_MISSED,
                  handled && (callbacks > 0 || !device->config.has_callback || !device->callbacks_on), waiting,
                  RP_PAIR(handled, callbacks));

@@ -17,6 +17,27 @@ struct rp_pushed {
     uint32_t length;
 };
 
+/* What one queue is given. It outlives the queue by some further ones, so that a driver that goes on calling is
+ * found out by the context it calls with. */
+struct rp_tie {
+    struct rp_env      env;
+    struct rp_harness *harness;
+    uint64_t           life; /* the queue's number */
+};
+
+#define RP_TIES 8u
+
+/* Which of its environment's functions a driver called when it should not have (LATE_CALL: a). */
+enum rp_call {
+    RP_CALL_NOTIFY = 1,
+    RP_CALL_CALLBACK = 2,
+    RP_CALL_COMPLETED = 3,
+    RP_CALL_ALLOCATE = 4,
+    RP_CALL_RELEASE = 5,
+    RP_CALL_MAP = 6,
+    RP_CALL_UNMAP = 7
+};
+
 struct rp_harness {
     struct rp_process  process;
     struct rp_shared  *shared;
@@ -24,8 +45,14 @@ struct rp_harness {
     struct rp_arena    arena;
     struct rp_privates privates;
     uint8_t           *buffers; /* RP_BUFFER_BYTES: what segments lie in */
+    struct rp_maps     maps;
+    struct rp_shortage shortage;
     struct rp_driver   driver;  /* a copy of the library's table */
-    struct rp_env      env;
+    struct rp_tie      ties[RP_TIES];
+    const struct rp_env *env;   /* of the queue created last */
+    uint64_t           life;    /* its number */
+    bool               calls_allowed; /* from its create to the end of its destroy */
+    uint32_t           late;    /* enum rp_call: what was called since, or 0 */
     struct rp_device   device;
     bool               has_queue;
     void              *queue;
@@ -34,6 +61,12 @@ struct rp_harness {
     uint64_t adds; /* since create: the tokens */
     uint32_t mark; /* of the last enable_cb_prepare */
     uint32_t notifies, callbacks; /* during this operation */
+
+    /* interrupts without news: see operations.c */
+    bool     quiet;   /* the last GET found nothing, and nothing was used since */
+    bool     alarmed; /* there was one, and no ADD or GET since */
+    bool     alarmed_quiet; /* it found the queue quiet */
+    uint64_t alarmed_at; /* chains completed then */
 
     /* tokens of a driver that pushes them, until a GET asks; slot k mod capacity */
     struct rp_pushed *pushed;

@@ -18,18 +18,30 @@ static void check_answer(struct rp_harness *harness, bool documented, int answer
              (uint64_t)code);
 }
 
-/* The device was honest: a queue that calls it broken is wrong. */
+/* The device was honest: a queue that calls it broken is wrong. It may give up only at a length that says of a
+ * readable buffer how long that is, as legacy devices do; to do so is unwise enough. */
 static void check_broken(struct rp_harness *harness, int answer, enum rp_op_code code)
 {
+    const struct rp_completion *oldest = rp_ledger_oldest(&harness->device);
+
+    if (answer == RP_EBROKEN && harness->device.gave_up)
+        return;
+    if (answer == RP_EBROKEN && oldest != NULL && (oldest->kind & RP_COMPLETED_TOTAL) != 0) {
+        rp_check(&harness->log, RP_FIND_USED_LENGTH, false, oldest->length, (uint64_t)code);
+        harness->device.gave_up = true;
+        return;
+    }
     rp_check(&harness->log, RP_FIND_BROKEN, answer != RP_EBROKEN, (uint64_t)code, 0);
 }
 
 /* The segments of an ADD, after operations.py. */
 static void make_segments(struct rp_harness *harness, uint32_t seed, uint32_t count)
 {
+    uint64_t base = (harness->driver.traits & RP_TRAIT_MAPS) != 0 ? 0 : RP_BUFFER_ADDRESS;
+
     for (uint32_t i = 0; i < count; i++) {
         uint32_t x = seed + i * 0x9e3779b1u, offset = x >> 8 & 0xffff0u;
-        struct rp_segment segment = {harness->buffers + offset, RP_BUFFER_ADDRESS + offset,
+        struct rp_segment segment = {harness->buffers + offset, base != 0 ? base + offset : 0,
                                      1 + (x & 0x1ffffu), 0};
 
         harness->segments[i] = segment;
@@ -40,12 +52,19 @@ static void make_segments(struct rp_harness *harness, uint32_t seed, uint32_t co
  * caller would wait for ever. */
 static bool may_be_full(const struct rp_harness *harness, uint64_t segments)
 {
-    return segments <= harness->env.queue_size || !harness->device.offered_to_empty ||
-           harness->arena.refused;
+    return segments <= harness->env->queue_size || !harness->device.offered_to_empty ||
+           harness->shortage.refused;
+}
+
+/* What of its memory an ADD does not get: the `number`-th piece, or none at all if that is 0. */
+static void withhold(struct rp_harness *harness, bool some, uint32_t number)
+{
+    harness->shortage.all = some && number == 0;
+    harness->shortage.at = some ? number : 0;
 }
 
 static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t seed, uint8_t flags,
-               uint64_t *token)
+               uint32_t failing, uint64_t *token)
 {
     uint64_t count = (uint64_t)out + in;
     bool sensible = count > 0 && (flags & RP_OPF_NULL_TOKEN) == 0;
@@ -61,10 +80,10 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
     offer.in = in;
     make_segments(harness, seed, (uint32_t)count);
     rp_ledger_offer(&harness->device, offer);
-    harness->arena.fail = (flags & RP_OPF_FAIL_ALLOC) != 0;
-    harness->arena.refused = false;
+    withhold(harness, (flags & RP_OPF_FAIL_ALLOC) != 0, failing);
+    harness->shortage.refused = false;
     answer = harness->driver.add(harness->queue, harness->segments, out, in, (void *)(uintptr_t)*token);
-    harness->arena.fail = false;
+    withhold(harness, false, 0);
     /* The array was only lent. */
     memset(harness->segments, RP_RELEASED_BYTE, (size_t)count * sizeof(harness->segments[0]));
     rp_ledger_offered(&harness->device, answer == RP_OK);
@@ -77,7 +96,7 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
                      answer, RP_OP_ADD);
     else
         check_answer(harness, answer == RP_EINVAL || answer == RP_EBROKEN, answer, RP_OP_ADD);
-    if (answer == RP_ENOSPC && sensible && !harness->arena.refused)
+    if (answer == RP_ENOSPC && sensible && !harness->shortage.refused)
         rp_ledger_refused(&harness->device, count);
     return answer;
 }
@@ -156,6 +175,33 @@ static int poll(struct rp_harness *harness)
     return answer;
 }
 
+/*
+ * Interrupts without news (section 2.7.7.1). They are harmless if nothing comes of them and what is asked next
+ * goes right. What goes wrong after one is only held against it when the same had gone right before: a GET that
+ * returned nothing, then the interrupt, then a GET that returns something though nothing was used meanwhile.
+ */
+static void note_alarm(struct rp_harness *harness, uint64_t pushed)
+{
+    if (pushed > 0)
+        rp_check(&harness->log, RP_FIND_SPURIOUS_INTERRUPT, false, pushed, RP_OP_INTERRUPT);
+    harness->alarmed = true;
+    harness->alarmed_quiet = harness->quiet;
+    harness->alarmed_at = harness->device.completed_count;
+}
+
+static void judge_alarm(struct rp_harness *harness, uint8_t code, int32_t status, bool failed_before)
+{
+    bool idle = harness->device.completed_count == harness->alarmed_at;
+    bool invented = code == RP_OP_GET && status == 1 && idle;
+    bool broken = status == RP_EBROKEN && !harness->device.gave_up;
+
+    if (harness->alarmed_quiet && (invented || broken))
+        rp_check(&harness->log, RP_FIND_SPURIOUS_INTERRUPT, false, (uint64_t)(int64_t)status, code);
+    else if (harness->log.failed == failed_before)
+        rp_check(&harness->log, RP_FIND_SPURIOUS_INTERRUPT, true, 0, 0);
+    harness->alarmed = false;
+}
+
 static int interrupt(struct rp_harness *harness)
 {
     uint64_t waiting = rp_ledger_waiting(&harness->device), pushed_before = harness->pushed_in;
@@ -165,6 +211,8 @@ static int interrupt(struct rp_harness *harness)
     rp_device_observe(&harness->device);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_INTERRUPT);
     rp_notice_interrupted(&harness->device, answer == 1, reactions, waiting);
+    if (waiting == 0)
+        note_alarm(harness, harness->pushed_in - pushed_before);
     if (pushes_buffers(harness))
         rp_notice_drained(&harness->device);
     return answer;
@@ -181,6 +229,15 @@ static int detach(struct rp_harness *harness, uint64_t *token)
     return answer;
 }
 
+/* Whether the ring index would run past 65535: then slots of a size that is no power of two do not follow each
+ * other any more, and such a queue has had its time. */
+static bool worn_out(const struct rp_harness *harness)
+{
+    uint32_t n = harness->device.config.queue_size;
+
+    return (n & (n - 1)) != 0 && harness->adds >= 65535;
+}
+
 static void rounds(struct rp_harness *harness, const struct rp_op *op, struct rp_result *result)
 {
     for (uint32_t i = 0; i < op->a; i++) {
@@ -188,14 +245,14 @@ static void rounds(struct rp_harness *harness, const struct rp_op *op, struct rp
         uint32_t crc;
         bool due;
 
-        if (add(harness, 1, 0, op->b + i, op->flags, &offered) != RP_OK)
+        if (worn_out(harness) || add(harness, 1, 0, op->b + i, op->flags, 0, &offered) != RP_OK)
             return;
         if ((op->flags & RP_OPF_NO_KICK) == 0)
             kick(harness);
         if (rp_device_read(&harness->device, 1, &crc) != 1)
             return;
         result->crc = rp_crc32(result->crc, &crc, sizeof(crc));
-        (void)rp_device_complete(&harness->device, 0, 0, 1, &due);
+        (void)rp_device_complete(&harness->device, 0, 0, 1, false, &due);
         if (get(harness, &result->token, &result->length) != 1)
             return;
         result->status++;
@@ -227,6 +284,8 @@ static bool offered(const struct rp_harness *harness, uint8_t code)
 {
     if (harness->device.over && code != RP_OP_DETACH_UNUSED)
         return false;
+    if (code == RP_OP_ADD && worn_out(harness))
+        return false;
     return code == RP_OP_ROUNDS || (code < 32 && (harness->shared->driver_has >> code & 1u) != 0);
 }
 
@@ -237,7 +296,7 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
 
     switch (op->code) {
     case RP_OP_ADD:
-        result->status = add(harness, op->a, op->in, op->b, op->flags, &result->token);
+        result->status = add(harness, op->a, op->in, op->b, op->flags, op->c, &result->token);
         break;
     case RP_OP_KICK:
         kick(harness);
@@ -275,7 +334,8 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
         result->status = (int32_t)rp_device_read(device, op->a, &result->crc);
         break;
     case RP_OP_COMPLETE:
-        result->status = (int32_t)rp_device_complete(device, op->a, op->b, op->c, &due);
+        result->status = (int32_t)rp_device_complete(device, op->a, op->b, op->c,
+                                                     (op->flags & RP_OPF_TOTAL_LENGTH) != 0, &due);
         result->length = due;
         break;
     case RP_OP_SET_FLAGS:
@@ -311,6 +371,20 @@ static void note_memory(struct rp_harness *harness, struct rp_result *result)
                  RP_PAIR(device->owned, device->config.queue_size));
 }
 
+/* One operation, and what only shows over several. */
+static void step(struct rp_harness *harness, const struct rp_op *op, struct rp_result *result)
+{
+    bool failed_before = harness->log.failed;
+
+    run(harness, op, result);
+    if (harness->alarmed && (op->code == RP_OP_ADD || op->code == RP_OP_GET))
+        judge_alarm(harness, op->code, result->status, failed_before);
+    if (op->code == RP_OP_GET)
+        harness->quiet = result->status == 0 && rp_ledger_waiting(&harness->device) == 0;
+    else if (op->code == RP_OP_COMPLETE || op->code == RP_OP_ROUNDS)
+        harness->quiet = false;
+}
+
 void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, struct rp_result *results)
 {
     struct rp_shared *shared = harness->shared;
@@ -325,7 +399,7 @@ void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, stru
         harness->callbacks = 0;
         memset(result, 0, sizeof(*result));
         if (offered(harness, ops[at].code))
-            run(harness, &ops[at], result);
+            step(harness, &ops[at], result);
         else
             result->status = RP_STATUS_UNSUPPORTED;
         note_memory(harness, result);

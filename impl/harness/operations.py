@@ -90,6 +90,7 @@ class OpFlag(IntFlag):
     NULL_TOKEN = 2
     RELATIVE = 4
     NO_KICK = 8
+    TOTAL_LENGTH = 16
 
 
 OP = struct.Struct("<BBHIII")

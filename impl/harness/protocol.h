@@ -70,6 +70,7 @@ enum rp_op_code {
 #define RP_OPF_NULL_TOKEN (1u << 1) /* ADD: the token is null */
 #define RP_OPF_RELATIVE   (1u << 2) /* SET_AVAIL_EVENT */
 #define RP_OPF_NO_KICK    (1u << 3) /* ROUNDS: leave out the KICK */
+#define RP_OPF_TOTAL_LENGTH (1u << 4) /* COMPLETE, legacy device: the used length counts readable bytes, too */
 
 struct rp_op { /* 16 bytes, little endian like all of this file on the machines it runs on */
     uint8_t  code;
@@ -262,7 +263,7 @@ struct rp_shared {
     uint32_t coverage_capacity;
     uint32_t coverage_count;
     uint32_t instrumented; /* RP_INSTRUMENTED_ bits */
-    uint32_t reserved;
+    uint32_t struck;       /* create: 1 if the allocation that was to fail was asked for, and did */
 };
 
 #endif

@@ -41,6 +41,7 @@ struct rp_net_harness {
     struct rp_net_shared *shared;
     struct rp_log         log;
     struct rp_arena       arena;
+    struct rp_shortage    shortage;
     struct rp_privates    privates;
     struct rp_net_frames  frames;
     struct rp_net_driver  driver; /* a copy of the library's table */

@@ -279,9 +279,9 @@ bool rp_net_operations_run(struct rp_net_harness *harness)
         if (!done)
             break;
         result->head = RP_NET_NO_HEAD;
-        harness->arena.fail = (ops[at].flags & RP_OPF_FAIL_ALLOC) != 0;
+        harness->shortage.all = (ops[at].flags & RP_OPF_FAIL_ALLOC) != 0;
         result->status = ask(harness, &ops[at], result);
-        harness->arena.fail = false;
+        harness->shortage.all = false;
         result->accesses = shared->access_count;
         result->events = shared->event_count;
         shared->total_ops++;

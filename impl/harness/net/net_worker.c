@@ -115,6 +115,7 @@ int main(int count, char **arguments)
         (void)rp_process_answer(process, refuse(&harness, "the worker has no memory"));
         return 2;
     }
+    harness.arena.shortage = &harness.shortage;
     if (!rp_net_library_open(&harness, process->library)) {
         (void)rp_process_answer(process, RP_ANSWER_ERROR);
         _exit(0);
