@@ -21,6 +21,7 @@ bool rp_arena_map(struct rp_arena *arena, int file, uint64_t file_offset, struct
     arena->file = file;
     arena->file_offset = file_offset;
     arena->log = log;
+    arena->view = arena->memory;
     return arena->memory != NULL && arena->owners != NULL;
 }
 
@@ -44,6 +45,24 @@ void rp_arena_reset(struct rp_arena *arena)
     arena->cursor = 0;
     arena->era = 0;
     memset(arena->released, 0, sizeof(arena->released));
+}
+
+bool rp_arena_fence(struct rp_arena *arena, bool fenced)
+{
+    arena->view = arena->memory;
+    if (!fenced)
+        return true;
+    if (arena->fenced == NULL)
+        arena->fenced = rp_process_map_guarded(arena->file, arena->file_offset, RP_ARENA_BYTES);
+    if (arena->fenced == NULL || mprotect(arena->fenced, RP_ARENA_BYTES, PROT_NONE) != 0)
+        return false;
+    arena->view = arena->fenced;
+    return true;
+}
+
+static bool is_fenced(const struct rp_arena *arena)
+{
+    return arena->view != arena->memory;
 }
 
 static uint64_t address_of(const struct rp_block *block)
@@ -95,15 +114,11 @@ static void check_released(struct rp_arena *arena, const struct rp_block *block)
                     block->bytes);
 }
 
-/* Cuts a new block from what was never handed out; null when nothing is left. */
-static struct rp_block *cut(struct rp_arena *arena, uint32_t size_class)
+/* Notes a new block, from `offset` to `end`, in what was never handed out; null when there is no memory. */
+static struct rp_block *note(struct rp_arena *arena, uint32_t offset, uint32_t end)
 {
-    uint32_t step = size_class < PAGE ? size_class : PAGE;
-    uint32_t offset = (arena->bump + step - 1) & ~(step - 1);
     struct rp_block *block;
 
-    if (size_class > RP_ARENA_BYTES || offset > RP_ARENA_BYTES - size_class)
-        return NULL;
     if (arena->count == arena->capacity) {
         uint32_t capacity = arena->capacity == 0 ? 1024 : arena->capacity * 2;
         void *larger = realloc(arena->blocks, capacity * sizeof(arena->blocks[0]));
@@ -116,12 +131,40 @@ static struct rp_block *cut(struct rp_arena *arena, uint32_t size_class)
     block = &arena->blocks[arena->count++];
     memset(block, 0, sizeof(*block));
     block->offset = offset;
-    block->size_class = size_class;
-    block->uniform = true;
-    arena->bump = offset + size_class;
-    for (uint32_t granule = offset / GRANULE; granule < arena->bump / GRANULE; granule++)
+    block->size_class = end - offset;
+    arena->bump = end;
+    for (uint32_t granule = offset / GRANULE; granule < end / GRANULE; granule++)
         arena->owners[granule] = arena->count;
     return block;
+}
+
+/* Cuts a new block from what was never handed out; null when nothing is left. */
+static struct rp_block *cut(struct rp_arena *arena, uint32_t size_class)
+{
+    uint32_t step = size_class < PAGE ? size_class : PAGE;
+    uint32_t offset = (arena->bump + step - 1) & ~(step - 1);
+    struct rp_block *block;
+
+    if (size_class > RP_ARENA_BYTES || offset > RP_ARENA_BYTES - size_class)
+        return NULL;
+    block = note(arena, offset, offset + size_class);
+    if (block != NULL)
+        block->uniform = true;
+    return block;
+}
+
+/* Cuts a fenced block: whole pages of which the driver may touch all, and one it may not. */
+static struct rp_block *cut_fenced(struct rp_arena *arena, uint32_t bytes, uint32_t alignment)
+{
+    uint32_t begin = (arena->bump + PAGE - 1) & ~(PAGE - 1);
+    uint32_t pages = bytes == 0 ? PAGE : (bytes + PAGE - 1) & ~(PAGE - 1);
+    uint32_t slack = (pages - bytes) & ~((alignment == 0 ? 1 : alignment) - 1);
+
+    if (begin > RP_ARENA_BYTES - PAGE || pages > RP_ARENA_BYTES - PAGE - begin)
+        return NULL;
+    if (mprotect(arena->fenced + begin, pages, PROT_READ | PROT_WRITE) != 0)
+        return NULL;
+    return note(arena, begin + slack, begin + pages + PAGE);
 }
 
 static void *refuse(struct rp_arena *arena)
@@ -145,7 +188,11 @@ void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, 
         size_class *= 2;
         logarithm++;
     }
-    if (arena->released[logarithm] != 0) {
+    if (is_fenced(arena)) {
+        block = cut_fenced(arena, (uint32_t)bytes, (uint32_t)alignment);
+        if (block == NULL)
+            return NULL;
+    } else if (arena->released[logarithm] != 0) {
         block = &arena->blocks[arena->released[logarithm] - 1];
         arena->released[logarithm] = block->next;
         check_released(arena, block);
@@ -163,12 +210,12 @@ void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, 
     memset(arena->memory + block->offset + bytes, RP_RED_BYTE, RP_RED_ZONE);
     if (address != NULL)
         *address = address_of(block);
-    return arena->memory + block->offset;
+    return arena->view + block->offset;
 }
 
 void rp_arena_release(struct rp_arena *arena, const void *memory, size_t bytes)
 {
-    uintptr_t offset = (uintptr_t)memory - (uintptr_t)arena->memory;
+    uintptr_t offset = (uintptr_t)memory - (uintptr_t)arena->view;
     uint32_t owner = offset < RP_ARENA_BYTES ? arena->owners[offset / GRANULE] : 0;
     struct rp_block *block = owner != 0 ? &arena->blocks[owner - 1] : NULL;
     bool known;
@@ -185,8 +232,14 @@ void rp_arena_release(struct rp_arena *arena, const void *memory, size_t bytes)
         return;
     check_red_zone(arena, block);
     memset(arena->memory + block->offset, RP_RELEASED_BYTE, bytes);
-    logarithm = 31u - (unsigned)__builtin_clz(block->size_class);
     block->live = false;
+    if (is_fenced(arena)) {
+        uint32_t begin = block->offset & ~(PAGE - 1);
+
+        (void)mprotect(arena->fenced + begin, block->offset + block->size_class - begin, PROT_NONE);
+        return;
+    }
+    logarithm = 31u - (unsigned)__builtin_clz(block->size_class);
     block->next = arena->released[logarithm];
     arena->released[logarithm] = owner;
 }

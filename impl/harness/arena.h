@@ -6,6 +6,9 @@
  * - the class of a request is the smallest power of two >= max(bytes + RP_RED_ZONE, 64, alignment);
  * - a class's released blocks are handed out again, the last one first; when there is none, the block begins
  *   at the next multiple of min(class, 4096) that was never handed out;
+ * When fenced, each block instead has pages to itself, ends as near to their end as its alignment allows, and
+ * the driver cannot touch the page behind it, nor its pages once it is released; no block is handed out again.
+ *
  * - the payload is filled with RP_FRESH_BYTE, the RP_RED_ZONE bytes behind it with RP_RED_BYTE; a released
  *   payload with RP_RELEASED_BYTE.
  */
@@ -49,6 +52,8 @@ struct rp_block {
 
 struct rp_arena {
     uint8_t         *memory; /* RP_ARENA_BYTES, with a page on either side that nobody can touch */
+    uint8_t         *fenced; /* the same bytes once more, of which the driver can touch only live blocks; or null */
+    uint8_t         *view;   /* what the driver is given places in: one of the two */
     int              file;   /* the shared file, and where in it the arena lies */
     uint64_t         file_offset;
     struct rp_log   *log;
@@ -67,6 +72,8 @@ struct rp_arena {
 bool rp_arena_map(struct rp_arena *arena, int file, uint64_t file_offset, struct rp_log *log);
 /* Forgets all blocks and zeroes the memory. */
 void rp_arena_reset(struct rp_arena *arena);
+/* Right after a reset: whether blocks are fenced from here on. False when there is no memory for it. */
+bool rp_arena_fence(struct rp_arena *arena, bool fenced);
 
 void *rp_arena_allocate(struct rp_arena *arena, size_t bytes, size_t alignment, uint64_t *address);
 void rp_arena_release(struct rp_arena *arena, const void *memory, size_t bytes);

@@ -12,6 +12,7 @@ struct rp_log {
     struct rp_found *found; /* RP_FIND_COUNT of them */
     uint64_t operation;     /* the one under way, counted from create */
     bool     failed;        /* something that is more than a warning was found */
+    uint64_t silent[2];     /* a bit per code that is not judged now: its checks do not count */
 };
 
 static inline bool rp_only_warns(enum rp_finding code)
@@ -29,6 +30,8 @@ static inline void rp_check(struct rp_log *log, enum rp_finding code, bool holds
 {
     struct rp_found *found = &log->found[code];
 
+    if ((log->silent[code / 64] >> code % 64 & 1u) != 0)
+        return;
     if (found->checked != UINT32_MAX)
         found->checked++;
     if (holds)

@@ -117,7 +117,7 @@ void *rp_private_allocate(struct rp_privates *privates, size_t bytes)
         return NULL;
     if (bytes > LIMIT || !grow(privates))
         return NULL;
-    if (bytes >= LARGE && privates->large < LARGE_AT_ONCE) {
+    if ((bytes >= LARGE || privates->fenced) && privates->large < LARGE_AT_ONCE) {
         if (!place_large(&block, bytes))
             return NULL;
         privates->large++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The driver's private memory: what env->allocate_private hands out. Small blocks have canaries on both
- * sides, large ones end right before a page that nobody can touch. Nothing is believed of what a driver
+ * sides, large ones, and all when fenced, end right before a page that nobody can touch. Nothing is believed of what a driver
  * may have overwritten: the books are kept elsewhere.
  */
 #ifndef RINGPROOF_PRIVATE_H
@@ -26,6 +26,7 @@ struct rp_privates {
     size_t                   capacity;
     size_t                   count;
     size_t                   large;
+    bool                     fenced;
 };
 
 void *rp_private_allocate(struct rp_privates *privates, size_t bytes);

@@ -118,6 +118,9 @@ static enum rp_answer create(struct rp_harness *harness)
     if (harness->has_queue)
         return refuse(harness, "there is a queue already");
     start_afresh(harness);
+    harness->privates.fenced = shared->config.hostile != 0;
+    if (!rp_arena_fence(&harness->arena, shared->config.hostile != 0))
+        return refuse(harness, "the worker has no memory for fences");
     rp_environment_prepare(harness);
     answer = ask_for_queue(harness, &parts);
     if (answer != RP_OK || harness->queue == NULL) {
