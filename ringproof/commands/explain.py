@@ -8,6 +8,7 @@ from ..building import c_sources
 from ..errors import unknown_name
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.theorems import THEOREMS
+from ..validation.asked import CAMPAIGN, base
 from ..validation.clauses import CLAUSES
 from ..validation.decisions import decided
 from ..validation.net_campaign import net_checks
@@ -72,6 +73,15 @@ def _check(name: str) -> list[str]:
     ]
 
 
+def _campaign_check(name: str) -> list[str]:
+    source, words = CAMPAIGN[name]
+    return [
+        f"[bold]{escape(name)}[/]   [dim]check of ringproof validate[/]",
+        escape(words),
+        f"  source  {source}",
+    ]
+
+
 def _net_check(name: str) -> list[str]:
     check = net_checks()[name]
     level = "a driver fails that does not" if check.breach == "fail" else "a warning where it does not hold"
@@ -126,6 +136,7 @@ def _overview() -> list[str]:
     lines += [f"  {name:28} {escape(mutant.title)}" for name, mutant in DESCRIBED.items()]
     lines += ["", "[bold]checks of validate[/]"]
     lines += [f"  {check.name:28} {escape(check.clause)}" for check in VERDICTS.values()]
+    lines += [f"  {name:28} {escape(source)}" for name, (source, _) in CAMPAIGN.items()]
     lines += ["", "[bold]checks of validate, of whole network drivers[/]"]
     lines += [f"  {name:28} {escape(check.words)}" for name, check in net_checks().items()]
     lines += ["", "[bold]clauses of VIRTIO 1.3[/]"]
@@ -144,6 +155,7 @@ def _in_words(name: str) -> list[str]:
     # A theorem may have the name of what is checked of drivers.
     parts = [_theorem(name)] if name in THEOREMS else []
     parts += [_check(name)] if name in checks else []
+    parts += [_campaign_check(base(name))] if base(name) in CAMPAIGN else []
     parts += [_net_check(name)] if name in net_checks() else []
     clause = name.removeprefix("clause-")
     parts += [_clause(one) for one in ([DEMANDS[clause]] if clause in DEMANDS else _section(clause))]
@@ -151,7 +163,7 @@ def _in_words(name: str) -> list[str]:
         return _several(parts)
     if name == "abi":
         return [escape(path) for path in _abi()]
-    known = [*THEOREMS, *DESCRIBED, *checks, *net_checks(), *DEMANDS]
+    known = [*THEOREMS, *DESCRIBED, *checks, *CAMPAIGN, *net_checks(), *DEMANDS]
     raise unknown_name("theorem, mutant, check or clause", name, known)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from .asked import CAMPAIGN
 from .clauses import CLAUSES
 from .registry import DEMANDS, Demand, Observed, ids
 from .report import Check, CheckVerdict, ValidationReport
@@ -104,15 +105,12 @@ def judging() -> dict[str, tuple[str, ...]]:
     for verdict in VERDICTS.values():
         for clause in (*ids(verdict.clause), *_BESIDE.get(verdict.name, ())):
             found[clause].append(verdict.name)
-    for name, clause in _CAMPAIGN:
-        found[clause].append(name)
+    for name, (source, _) in CAMPAIGN.items():
+        for clause in ids(source):
+            found[clause].append(name)
     for clause in _network():
         found[clause].append(f"clause-{clause}")
     return {clause: tuple(names) for clause, names in found.items()}
-
-
-_CAMPAIGN = (("impossible-sizes-refused", "2.7/n1"), ("indices-past-the-wrap", "2.7.13.3/n1"))
-"""Checks that a campaign makes by itself."""
 
 
 def _network() -> Iterator[str]:
