@@ -13,7 +13,7 @@ from .narration import in_words
 from .pairing import DriverLost, Seen
 from .shared import printable
 from .verdicts import VERDICTS, FindingCode, Verdict
-from .worker import DriverStopped, Finding, Hang, Worker, WorkerError
+from .worker import DriverStopped, Finding, Hang, Instrumented, Worker, WorkerError
 
 TRAIT_LINUX_3_11 = 1 << 0
 TRAIT_VIRTIO_1 = 1 << 1
@@ -56,6 +56,15 @@ class Process:
     @patience.setter
     def patience(self, seconds: float) -> None:
         self._worker.timeout = seconds
+
+    @property
+    def instrumented(self) -> Instrumented:
+        """Which calls the compiler put into the driver, as far as it has made any."""
+        return self._worker.instrumented
+
+    def coverage(self) -> tuple[int, ...]:
+        """Return the places in an instrumented driver's code that were reached, as ``Worker.coverage``."""
+        return self._worker.coverage()
 
     def create(self, config: QueueConfig, stop_on_finding: bool) -> str:
         """Create a queue; one that is left over is destroyed first."""
