@@ -200,6 +200,8 @@ uint64_t rp_ledger_waiting(const struct rp_device *device);
 void rp_ledger_returned(struct rp_device *device, uint64_t token, uint32_t length);
 void rp_ledger_nothing(struct rp_device *device);
 /* After DETACH_UNUSED: `token` was given back, or (found false) none is left. */
+/* Before the driver is asked: from now on the device is gone, and what it had may be unmapped. */
+void rp_ledger_detaching(struct rp_device *device);
 void rp_ledger_detached(struct rp_device *device, bool found, uint64_t token);
 
 /* notification.c: who owes whom a signal. */

@@ -201,12 +201,16 @@ static uint64_t *find_detachable(struct rp_device *device, uint64_t token)
     return NULL;
 }
 
+void rp_ledger_detaching(struct rp_device *device)
+{
+    if (!device->over)
+        list_detachable(device);
+}
+
 void rp_ledger_detached(struct rp_device *device, bool found, uint64_t token)
 {
     uint64_t *place, left = 0, first = 0;
 
-    if (!device->over)
-        list_detachable(device);
     if (device->detached == NULL)
         return;
     if (found) {

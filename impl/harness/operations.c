@@ -221,8 +221,10 @@ static int interrupt(struct rp_harness *harness)
 static int detach(struct rp_harness *harness, uint64_t *token)
 {
     void *given = NULL;
-    int answer = harness->driver.detach_unused(harness->queue, &given);
+    int answer;
 
+    rp_ledger_detaching(&harness->device);
+    answer = harness->driver.detach_unused(harness->queue, &given);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_DETACH_UNUSED);
     *token = answer == 1 ? (uint64_t)(uintptr_t)given : 0;
     rp_ledger_detached(&harness->device, answer == 1, *token);
