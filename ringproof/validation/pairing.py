@@ -20,14 +20,18 @@ class DriverLost(Exception):  # noqa: N818 - the driver's fault, not an error of
     """The worker crashed or hung: ``kind`` is "crash" or "hang", ``detail`` one line.
 
     ``operation`` is the one under way, counted from the last RUN, or None outside of one; ``results`` are
-    those of the operations before it; ``command`` is "create", "run" or "destroy".
+    those of the operations before it; ``command`` is "create", "run" or "destroy". ``check`` and ``clause``
+    are what it is reported as.
     """
+
+    clause = "oracle: process"
 
     def __init__(
         self, kind: FailureKind, detail: str, command: str, operation: int | None, results: bytes = b""
     ) -> None:
         super().__init__(detail)
         self.kind: FailureKind = kind
+        self.check = f"no-{kind}"
         self.detail = detail
         self.command = command
         self.operation = operation
@@ -345,8 +349,7 @@ class Pair:
         seen = self._worst()
         if seen is not None and seen.first_operation < step:
             return self._found(seen, step)  # it comes first, and explains more
-        name = f"no-{lost.kind}"
-        return self._failure(lost.kind, name, "oracle: process", name, lost.detail, step)
+        return self._failure(lost.kind, lost.check, lost.clause, lost.check, lost.detail, step)
 
     def _failure(
         self, kind: FailureKind, check: str, clause: str, slug: str, detail: str, step: int

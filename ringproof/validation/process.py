@@ -152,13 +152,17 @@ class Process:
 
     def _lost(self, stopped: DriverStopped, operations: bytes) -> DriverLost:
         what = str(stopped)
-        last = stopped.output.strip().splitlines()[-1:]
         if stopped.op_index >= 0:
             what += f" ({in_words(unpacked(operations[16 * stopped.op_index :][:16])[0])})"
-        if last:
-            what += f"; it said: {printable(last[0][:120])}"
+        if stopped.report:
+            what = f"{stopped.report}; {what}"
+        elif said := stopped.output.strip().splitlines()[-1:]:
+            what += f"; it said: {printable(said[0][:120])}"
         command = stopped.during if stopped.op_index < 0 else "run"
         kind: FailureKind = "hang" if isinstance(stopped, Hang) else "crash"
-        return DriverLost(
+        lost = DriverLost(
             kind, what, command, stopped.op_index if stopped.op_index >= 0 else None, stopped.results
         )
+        if stopped.report:
+            lost.check, lost.clause = "no-sanitizer-report", "oracle: sanitizer"
+        return lost

@@ -16,7 +16,8 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from ..impl.harness.net_operations import NetResult
 from .library import LibraryError, LibraryInfo
-from .shared import SharedFile
+from .sanitizer import in_one_line
+from .shared import SharedFile, printable
 
 HeaderType = TypeVar("HeaderType", bound=ctypes.Structure)
 
@@ -25,6 +26,9 @@ ANSWERED_CALLS = ("-Wl,--export-dynamic-symbol=__tsan_*,--export-dynamic-symbol=
 
 Nothing else of the program is exported: a driver may have functions of the same names.
 """
+
+
+_REPORT_BYTES = 1 << 16  # of output in which a sanitizer's report is looked for
 
 
 class WorkerError(Exception):
@@ -37,9 +41,11 @@ class DriverStopped(Exception):  # noqa: N818 - a verdict about a driver
     ``during`` says from what: "load", "create", "operation", "destroy", "idle". In an operation ``op_index``
     is its place among those of this run and ``operation`` its number since create, else both are -1;
     ``results`` are those of the operations before it, packed. ``output`` is the end of what the driver
-    printed. ``net_results`` are the results before it of a network driver's run.
+    printed, and ``report`` what a sanitizer reported in it, in one line, "" when none did. ``net_results``
+    are the results before it of a network driver's run.
     """
 
+    report: str = ""
     net_results: tuple[NetResult, ...] = ()
 
     def __init__(
@@ -122,10 +128,10 @@ class WorkerProcess(Generic[HeaderType]):
         """Why the last command was not done; one line."""
         return self._file.message()
 
-    def output(self) -> str:
-        """Return the end of what the driver has printed, 4000 characters at most."""
+    def output(self, most: int = 4000) -> str:
+        """Return the end of what the driver has printed, ``most`` bytes of it."""
         size = os.fstat(self._output).st_size
-        return os.pread(self._output, 4000, max(0, size - 4000)).decode("utf-8", "replace")
+        return os.pread(self._output, most, max(0, size - most)).decode("utf-8", "replace")
 
     def restart(self) -> None:
         """End the process, whatever it is doing, and start another. No queue or device is left."""
@@ -185,6 +191,7 @@ class WorkerProcess(Generic[HeaderType]):
             # It insists on being there first; leaks are counted by the harness itself.
             environment["LD_PRELOAD"] = runtime
             environment["ASAN_OPTIONS"] = "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1"
+        environment["UBSAN_OPTIONS"] = "abort_on_error=1"
         return environment
 
     def _command(self, command: bytes, timeout: float) -> bytes:
@@ -244,6 +251,7 @@ class WorkerProcess(Generic[HeaderType]):
         else:
             what = f"ended the process (exit status {code})"
         crash = Crash(what, *where, self.output())
+        crash.report = printable(in_one_line(self.output(_REPORT_BYTES)))
         crash.signal, crash.status = (-code, None) if code < 0 else (None, code)
         return crash
 
