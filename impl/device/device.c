@@ -174,6 +174,8 @@ void rp_device_observe(struct rp_device *device)
     new = (uint16_t)(idx - (uint16_t)device->published);
     if (new == 0)
         return;
+    if (device->config.hostile && new > device->offered + device->offering - device->published)
+        return; /* the device's own doing: it must not lead itself astray */
     outstanding = device->published - device->completed_count + new;
     rp_check(device->log, RP_FIND_AVAIL_BACKWARDS, new <= 32768, idx, device->published & 0xffffu);
     if (new > 32768)

@@ -95,6 +95,8 @@ static void completed(void *context, void *token, uint32_t length)
         return;
     place = &harness->pushed[harness->pushed_in % RP_PUSHED];
     rp_ledger_returned(&harness->device, (uint64_t)(uintptr_t)token, length);
+    if (harness->hostile.device != NULL)
+        rp_hostile_returned(&harness->hostile, (uint64_t)(uintptr_t)token);
     if (harness->pushed_in - harness->pushed_out == RP_PUSHED)
         harness->pushed_out++;
     place->token = (uint64_t)(uintptr_t)token;
@@ -119,6 +121,7 @@ static void unmap(void *context, uint64_t address, uint32_t length)
     mapping = rp_maps_find(&harness->maps, address);
     rp_maps_unmap(&harness->maps, address, length,
                   mapping != NULL && harness->has_queue && !harness->device.over &&
+                      !harness->device.config.hostile &&
                       rp_device_owns(&harness->device, mapping->head, mapping->mark));
 }
 

@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "device.h"
+#include "mischief.h"
 #include "private.h"
 #include "process.h"
 #include "protocol.h"
@@ -54,6 +55,7 @@ struct rp_harness {
     bool               calls_allowed; /* from its create to the end of its destroy */
     uint32_t           late;    /* enum rp_call: what was called since, or 0 */
     struct rp_device   device;
+    struct rp_hostile  hostile;
     bool               has_queue;
     void              *queue;
     struct rp_segment *segments;

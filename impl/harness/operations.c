@@ -31,6 +31,8 @@ static void check_broken(struct rp_harness *harness, int answer, enum rp_op_code
         harness->device.gave_up = true;
         return;
     }
+    if (answer == RP_EBROKEN)
+        rp_hostile_refused(&harness->hostile);
     rp_check(&harness->log, RP_FIND_BROKEN, answer != RP_EBROKEN, (uint64_t)code, 0);
 }
 
@@ -80,6 +82,8 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
     offer.in = in;
     make_segments(harness, seed, (uint32_t)count);
     rp_ledger_offer(&harness->device, offer);
+    if (harness->hostile.device != NULL)
+        rp_hostile_offer(&harness->hostile, *token);
     withhold(harness, (flags & RP_OPF_FAIL_ALLOC) != 0, failing);
     harness->shortage.refused = false;
     answer = harness->driver.add(harness->queue, harness->segments, out, in, (void *)(uintptr_t)*token);
@@ -88,6 +92,8 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
     memset(harness->segments, RP_RELEASED_BYTE, (size_t)count * sizeof(harness->segments[0]));
     rp_ledger_offered(&harness->device, answer == RP_OK);
     rp_device_observe(&harness->device);
+    if (harness->hostile.device != NULL)
+        rp_hostile_offered(&harness->hostile, *token, answer == RP_OK);
     check_broken(harness, answer, RP_OP_ADD);
     if (sensible)
         check_answer(harness, answer == RP_OK || answer == RP_EBROKEN ||
@@ -144,6 +150,8 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
     if (answer == 1) {
         *token = (uint64_t)(uintptr_t)given;
         *length = written;
+        if (harness->hostile.device != NULL)
+            rp_hostile_returned(&harness->hostile, *token);
         rp_ledger_returned(&harness->device, *token, written);
     } else if (answer == 0) {
         rp_ledger_nothing(&harness->device);
@@ -227,7 +235,26 @@ static int detach(struct rp_harness *harness, uint64_t *token)
     answer = harness->driver.detach_unused(harness->queue, &given);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_DETACH_UNUSED);
     *token = answer == 1 ? (uint64_t)(uintptr_t)given : 0;
+    if (answer == 1 && harness->hostile.device != NULL)
+        rp_hostile_detached(&harness->hostile, *token);
     rp_ledger_detached(&harness->device, answer == 1, *token);
+    return answer;
+}
+
+/* What no honest device does; interrupts among it, which also come when the device is gone. */
+static int mischief(struct rp_harness *harness, const struct rp_op *op, uint64_t *token)
+{
+    uint32_t id = 0, times = op->b > 0 ? op->b : 1;
+    int answer = RP_STATUS_UNSUPPORTED;
+
+    if (op->a == RP_MISCHIEF_INTERRUPT && harness->driver.interrupt != NULL) {
+        for (uint32_t i = 0; i < times; i++)
+            answer = harness->driver.interrupt(harness->queue);
+        rp_device_observe(&harness->device);
+    } else if (op->a != RP_MISCHIEF_INTERRUPT && !harness->device.over) {
+        answer = rp_mischief(&harness->hostile, op, &id);
+    }
+    *token = id;
     return answer;
 }
 
@@ -284,6 +311,8 @@ uint32_t rp_operations_offered(const struct rp_driver *driver)
 
 static bool offered(const struct rp_harness *harness, uint8_t code)
 {
+    if (code == RP_OP_MISCHIEF)
+        return harness->hostile.device != NULL;
     if (harness->device.over && code != RP_OP_DETACH_UNUSED)
         return false;
     if (code == RP_OP_ADD && worn_out(harness))
@@ -347,6 +376,9 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
         rp_notice_set_avail_event(device, (uint16_t)((op->flags & RP_OPF_RELATIVE) != 0
                                                          ? rp_avail_idx(device) + op->a : op->a));
         break;
+    case RP_OP_MISCHIEF:
+        result->status = mischief(harness, op, &result->token);
+        break;
     default: /* RP_OP_ROUNDS: nothing else is offered */
         rounds(harness, op, result);
         break;
@@ -378,7 +410,11 @@ static void step(struct rp_harness *harness, const struct rp_op *op, struct rp_r
 {
     bool failed_before = harness->log.failed;
 
+    if (op->code >= RP_OP_DETACH_UNUSED)
+        rp_mischief_settle();
     run(harness, op, result);
+    if (op->code == RP_OP_GET || op->code == RP_OP_INTERRUPT)
+        rp_mischief_settle();
     if (harness->alarmed && (op->code == RP_OP_ADD || op->code == RP_OP_GET))
         judge_alarm(harness, op->code, result->status, failed_before);
     if (op->code == RP_OP_GET)
@@ -410,6 +446,7 @@ void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, stru
         if (harness->log.failed && shared->config.stop_on_finding != 0)
             break;
     }
+    rp_mischief_settle();
     rp_device_check(&harness->device, false);
     rp_arena_check_some(&harness->arena);
     shared->op_current = at;

@@ -142,6 +142,8 @@ static enum rp_answer create(struct rp_harness *harness)
         close_books(harness);
         return RP_ANSWER_ERROR;
     }
+    if (config.hostile && !rp_hostile_begin(&harness->hostile, &harness->device, harness->buffers))
+        return refuse(harness, "the worker has no memory left for its device");
     harness->has_queue = true;
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
@@ -174,6 +176,8 @@ static enum rp_answer destroy(struct rp_harness *harness)
     rp_device_check(&harness->device, true);
     forget_queue(harness);
     harness->driver.destroy(harness->queue);
+    if (harness->hostile.device != NULL)
+        rp_hostile_end(&harness->hostile);
     close_books(harness);
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
