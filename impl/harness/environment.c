@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the driver is given: memory, a doorbell, and where its callbacks go. */
 #define _GNU_SOURCE
+#include "accesses.h"
 #include "harness.h"
 
 #include <stdlib.h>
@@ -74,6 +75,7 @@ static void notify(void *context, uint32_t value)
         return;
     harness->notifies++;
     check_kick(harness, value);
+    rp_order_notified();
     if (harness->has_queue)
         rp_notice_kicked(&harness->device);
 }
@@ -94,6 +96,7 @@ static void completed(void *context, void *token, uint32_t length)
     if (harness == NULL || !harness->has_queue)
         return;
     place = &harness->pushed[harness->pushed_in % RP_PUSHED];
+    rp_order_returned();
     rp_ledger_returned(&harness->device, (uint64_t)(uintptr_t)token, length);
     if (harness->hostile.device != NULL)
         rp_hostile_returned(&harness->hostile, (uint64_t)(uintptr_t)token);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shared library of the driver under test. */
 #define _GNU_SOURCE
+#include "accesses.h"
 #include "harness.h"
 
 #include <dlfcn.h>
@@ -74,6 +75,8 @@ bool rp_library_open(struct rp_harness *harness, const char *path)
     harness->driver = *driver;
     if (!check_table(harness))
         return false;
+    if (rp_accesses_called)
+        shared->instrumented |= RP_INSTRUMENTED_ACCESSES;
     shared->driver_features = driver->features;
     shared->driver_traits = driver->traits;
     shared->driver_has = rp_operations_offered(driver);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the driver is asked to do, step by step, and what is made of its answers. */
+#include "accesses.h"
 #include "harness.h"
 
 #include "crc32.h"
@@ -110,6 +111,7 @@ static int add(struct rp_harness *harness, uint32_t out, uint32_t in, uint32_t s
 static void kick(struct rp_harness *harness)
 {
     harness->driver.kick(harness->queue);
+    rp_order_kicked();
     rp_notice_kick_end(&harness->device);
 }
 
@@ -152,6 +154,7 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
         *length = written;
         if (harness->hostile.device != NULL)
             rp_hostile_returned(&harness->hostile, *token);
+        rp_order_returned();
         rp_ledger_returned(&harness->device, *token, written);
     } else if (answer == 0) {
         rp_ledger_nothing(&harness->device);
@@ -231,6 +234,7 @@ static int detach(struct rp_harness *harness, uint64_t *token)
     void *given = NULL;
     int answer;
 
+    rp_order_end();
     rp_ledger_detaching(&harness->device);
     answer = harness->driver.detach_unused(harness->queue, &given);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_DETACH_UNUSED);
@@ -440,6 +444,7 @@ void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, stru
             step(harness, &ops[at], result);
         else
             result->status = RP_STATUS_UNSUPPORTED;
+        rp_order_settle();
         note_memory(harness, result);
         shared->total_ops++;
         at++;

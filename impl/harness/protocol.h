@@ -263,6 +263,7 @@ struct rp_shared {
     uint32_t coverage_capacity;
     uint32_t coverage_count;
     uint32_t instrumented; /* RP_INSTRUMENTED_ bits */
+    uint32_t own_fences; /* from the tool: 1 if the driver has fences that no instrumentation shows */
     uint32_t struck;       /* create: 1 if the allocation that was to fail was asked for, and did */
 };
 

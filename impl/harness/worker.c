@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "accesses.h"
 #include "coverage.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@
 static void forget_queue(struct rp_harness *harness)
 {
     harness->has_queue = false;
+    rp_order_end();
     rp_device_destroy(&harness->device);
 }
 
@@ -144,6 +146,13 @@ static enum rp_answer create(struct rp_harness *harness)
     }
     if (config.hostile && !rp_hostile_begin(&harness->hostile, &harness->device, harness->buffers))
         return refuse(harness, "the worker has no memory left for its device");
+    if (rp_accesses_called && shared->config.hostile == 0 &&
+        !rp_order_begin(&harness->device, shared->driver_traits, shared->own_fences != 0)) {
+        (void)snprintf(shared->message, sizeof(shared->message), "the worker has no memory left");
+        rp_device_destroy(&harness->device);
+        harness->driver.destroy(harness->queue);
+        return RP_ANSWER_ERROR;
+    }
     harness->has_queue = true;
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }

@@ -61,7 +61,7 @@ _NO_WORDS = (0, 0, 0, 0, 0)
 def net_worker_program() -> Path:
     """Build the program of workers for network drivers, or take it from the cache. Raises BuildError."""
     harness = Path(str(files("ringproof.impl.harness")))
-    shared = [harness / name for name in ("arena.c", "coverage.c", "private.c", "process.c")]
+    shared = [harness / name for name in ("accesses.c", "arena.c", "coverage.c", "private.c", "process.c")]
     return build_program(
         [*sorted((harness / "net").glob("*.c")), *shared],
         include=(harness / "net", harness, c_sources()),

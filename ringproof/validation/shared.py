@@ -77,6 +77,7 @@ class Header(ctypes.LittleEndianStructure):
         ("coverage_capacity", ctypes.c_uint32),
         ("coverage_count", ctypes.c_uint32),
         ("instrumented", ctypes.c_uint32),
+        ("own_fences", ctypes.c_uint32),
         ("struck", ctypes.c_uint32),
     ]
 

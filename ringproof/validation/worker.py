@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from ..building import build_program, c_sources
 from ..impl.harness.operations import OP, RESULT, Code
 from .library import inspect_library
+from .ordering import own_fences
 from .shared import OP_CAPACITY, Finding, Header, SharedMemory
 from .verdicts import FindingCode
 from .worker_process import ANSWERED_CALLS, Crash, DriverStopped, Hang, WorkerError, WorkerProcess
@@ -271,6 +272,8 @@ class Worker(WorkerProcess[Header]):
         self.coverage()
         self._places_told = 0
         super()._start()
+        if Instrumented.ACCESSES in self.instrumented:
+            self._shared.header.own_fences = int(own_fences(self.library.path) is not None)
 
     def _describe(self, config: ConfigLike) -> None:
         ours = self._shared.header.config

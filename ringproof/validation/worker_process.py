@@ -21,7 +21,9 @@ from .shared import SharedFile, printable
 
 HeaderType = TypeVar("HeaderType", bound=ctypes.Structure)
 
-ANSWERED_CALLS = ("-Wl,--export-dynamic-symbol=__tsan_*,--export-dynamic-symbol=__sanitizer_cov_*",)
+ANSWERED_CALLS = tuple(
+    f"-Wl,--export-dynamic-symbol={name}" for name in ("__tsan_*", "__wrap_mem*", "__sanitizer_cov_*")
+)
 """Flags that link a worker's program so that the calls in instrumented drivers find it.
 
 Nothing else of the program is exported: a driver may have functions of the same names.
