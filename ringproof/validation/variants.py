@@ -18,6 +18,8 @@ _SECONDS = 60.0  # a compiler that takes longer to answer a question has hung
 _BOUNDS = {"gcc": "bounds", "clang": "array-bounds"}
 # The calls can then be found in the finished library, by what the linker had to fill in.
 _KEEP_RELOCATIONS = "-Wl,--emit-relocs"
+# What these three do to memory the compiler does not tell.
+_LED_TO_WORKER = tuple(f"-Wl,--wrap={name}" for name in ("memcpy", "memmove", "memset"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ def build_accesses(source_dir: Path, *, compiler: Compiler | None = None) -> Var
 
     Raises BuildError.
     """
-    library = build_driver(source_dir, compile_flags=("-fsanitize=thread",), compiler=compiler)
+    library = build_driver(
+        source_dir, extra_flags=_LED_TO_WORKER, compile_flags=("-fsanitize=thread",), compiler=compiler
+    )
     return Variant("accesses", library)
 
 
