@@ -3,8 +3,11 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,12 +18,16 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096u
 #define OUTPUT_LIMIT (UINT64_C(1) << 20) /* bytes a driver may write to any file, its output among them */
 
 static uint64_t *fault_record;
+static pid_t     worker_id;     /* what fork leaves in a child, which is not the worker */
+static uint32_t  forks;         /* made by the driver */
+static int       printed_to = -1; /* where output goes; a driver may close or redirect its own descriptors */
 
 /* Notes where, then lets the signal do what it always did. */
 static void note_fault(int number, siginfo_t *info, void *context)
@@ -96,6 +103,54 @@ static void stay_in_group(void)
         (void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+static void count_fork(void)
+{
+    (void)__atomic_fetch_add(&forks, 1, __ATOMIC_RELAXED);
+}
+
+/* The child of a driver's fork would answer in the worker's place: it ends at once. */
+static void end_child(void)
+{
+    _exit(0);
+}
+
+uint32_t rp_process_children(void)
+{
+    siginfo_t info;
+    glob_t lists;
+    uint32_t count = 0;
+
+    memset(&info, 0, sizeof(info));
+    if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) != 0)
+        return forks; /* there is none, any more */
+    if (glob("/proc/self/task/*/children", 0, NULL, &lists) == 0) {
+        for (size_t i = 0; i < lists.gl_pathc; i++) {
+            FILE *list = fopen(lists.gl_pathv[i], "re");
+            int child;
+
+            while (list != NULL && fscanf(list, "%d", &child) == 1)
+                count++;
+            if (list != NULL)
+                (void)fclose(list);
+        }
+        globfree(&lists);
+    }
+    if (count == 0)
+        count = 1; /* a kernel need not list them */
+    return forks > count ? forks : count;
+}
+
+bool rp_process_printed(uint64_t *bytes, bool *cut)
+{
+    struct stat status;
+
+    if (printed_to < 0 || fstat(printed_to, &status) != 0)
+        return false;
+    *bytes = (uint64_t)status.st_size;
+    *cut = *bytes >= OUTPUT_LIMIT;
+    return true;
+}
+
 void rp_process_restrict(const struct rp_process *process)
 {
     static uint8_t stack[32768]; /* the driver's own may be what overflowed */
@@ -103,6 +158,10 @@ void rp_process_restrict(const struct rp_process *process)
     struct sigaction action;
 
     fault_record = process->fault_address;
+    worker_id = getpid();
+    printed_to = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    (void)pthread_atfork(NULL, count_fork, end_child);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what its children start is the driver's too */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     stay_in_group();
     limit(RLIMIT_CORE, 0);
@@ -162,6 +221,8 @@ int rp_process_serve(const struct rp_process *process, rp_command_handler handle
             return 0;
         *process->command = command;
         answer = handler(context, command);
+        if (getpid() != worker_id)
+            _exit(0); /* a child that came past fork */
         *process->command = 0;
         if (!rp_process_answer(process, answer))
             return 1;

@@ -177,6 +177,17 @@ static enum rp_answer run(struct rp_harness *harness)
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
 
+static void check_process(struct rp_harness *harness)
+{
+    uint32_t children = rp_process_children();
+    uint64_t bytes;
+    bool cut;
+
+    rp_check(&harness->log, RP_FIND_CHILDREN, children == 0, children, 0);
+    if (rp_process_printed(&bytes, &cut))
+        rp_check(&harness->log, RP_FIND_OUTPUT, !cut, bytes, 0);
+}
+
 static enum rp_answer destroy(struct rp_harness *harness)
 {
     if (!harness->has_queue)
@@ -188,6 +199,7 @@ static enum rp_answer destroy(struct rp_harness *harness)
     if (harness->hostile.device != NULL)
         rp_hostile_end(&harness->hostile);
     close_books(harness);
+    check_process(harness);
     return harness->log.failed ? RP_ANSWER_FOUND : RP_ANSWER_DONE;
 }
 
