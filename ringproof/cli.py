@@ -23,7 +23,18 @@ class CannotStartError(Exception):
 class _Verbs(click.Group):
     """Loads a verb when it is asked for: what one of them needs costs the others no time."""
 
-    names = ("prove", "trace", "validate", "clauses", "replay", "explain", "build", "xmit", "demo")
+    names = (
+        "prove",
+        "trace",
+        "validate",
+        "clauses",
+        "replay",
+        "explain",
+        "build",
+        "new-adapter",
+        "xmit",
+        "demo",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs, in the order of the alphabet."""
@@ -36,10 +47,11 @@ class _Verbs(click.Group):
         if cmd_name not in self.names:
             return None
         try:
-            module = import_module(f"{__package__}.commands.{cmd_name}")
+            name = cmd_name.replace("-", "_")
+            module = import_module(f"{__package__}.commands.{name}")
         except Exception as error:  # A solver that is not there, or is damaged, says so in many ways.
             raise CannotStartError(f"cannot start: {error}") from error
-        verb: click.Command = getattr(module, cmd_name)
+        verb: click.Command = getattr(module, name)
         return verb
 
 
