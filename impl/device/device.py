@@ -12,6 +12,7 @@ from zlib import crc32
 
 F_INDIRECT_DESC = 1 << 28
 F_EVENT_IDX = 1 << 29
+F_IN_ORDER = 1 << 35
 DESC_F_NEXT = 1
 DESC_F_WRITE = 2
 DESC_F_INDIRECT = 4
@@ -45,6 +46,8 @@ class Flight(NamedTuple):
     """Bytes in device-writable segments."""
     descriptors: tuple[int, ...]
     """Those of the descriptor table, head first."""
+    total: int = 0
+    """Bytes in all segments."""
 
 
 class Device:
@@ -74,6 +77,7 @@ class Device:
         self.queue_size = queue_size
         self.indirect = bool(features & F_INDIRECT_DESC)
         self.event = bool(features & F_EVENT_IDX)
+        self.in_order = bool(features & F_IN_ORDER)
         self.next_avail = 0
         self.used_idx = 0
         self.in_flight: list[Flight] = []
@@ -121,12 +125,15 @@ class Device:
             self.next_avail = (self.next_avail + 1) & U16
         return count, crc
 
-    def complete(self, pick: int, stride: int, count: int) -> tuple[int, bool]:
+    def complete(self, pick: int, stride: int, count: int, *, total: bool = False) -> tuple[int, bool]:
         """Complete chains in flight; how many, and whether the driver wants an interrupt for them.
 
         ``min(count, in flight)`` chains: the j-th is number ``(pick + j * stride) mod in flight`` of the
         list at that moment, and the last of the list takes its place. One store of used_idx publishes all.
-        Completing none stores nothing and wants no interrupt.
+        Completing none stores nothing and wants no interrupt. With ``total`` the lengths reported count the
+        readable bytes, too, as those of legacy devices do (2.7.8.1). With IN_ORDER the oldest are completed,
+        whatever ``pick`` and ``stride`` are, each by a used entry of its own: what section 2.7.9 lets a
+        device say in one, told to a driver that knows no batches.
         """
         in_flight = self.in_flight
         count = min(count, len(in_flight))
@@ -134,14 +141,17 @@ class Device:
             return 0, False
         mask = self.queue_size - 1
         for j in range(count):
-            at = (pick + j * stride) % len(in_flight)
-            chain = in_flight[at]
-            last = in_flight.pop()
-            if at < len(in_flight):
-                in_flight[at] = last
+            if self.in_order:
+                chain = in_flight.pop(0)
+            else:
+                at = (pick + j * stride) % len(in_flight)
+                chain = in_flight[at]
+                last = in_flight.pop()
+                if at < len(in_flight):
+                    in_flight[at] = last
             slot = (self.used_idx + j) & mask
             self._used_id[slot] = chain.head
-            self._used_len[slot] = chain.writable
+            self._used_len[slot] = chain.total & 0xFFFF_FFFF if total else chain.writable
             for i in chain.descriptors:
                 self._taken[i] = 0
         old = self.used_idx
@@ -224,6 +234,7 @@ class Device:
         desc_at = self._desc_at
         descriptors: list[int] = []
         writable = 0
+        total = 0
         i = head
         while True:
             if taken[i]:
@@ -237,9 +248,11 @@ class Device:
                         "chain-well-formed",
                         f"descriptor {i} of the chain at head {head} is INDIRECT and NEXT",
                     )
-                more, crc = self._read_table(head, addr, length, crc)
+                more, total_more, crc = self._read_table(head, addr, length, crc)
                 writable += more
+                total += total_more
                 break
+            total += length
             if flags & DESC_F_WRITE:
                 writable += length
                 crc = crc32(_SEGMENT.pack(addr, length, 1), crc)
@@ -253,7 +266,7 @@ class Device:
                     "chain-well-formed",
                     f"the chain at head {head} goes on at {i}, but there are only {queue_size} descriptors",
                 )
-        self.in_flight.append(Flight(head, writable & 0xFFFF_FFFF, tuple(descriptors)))
+        self.in_flight.append(Flight(head, writable & 0xFFFF_FFFF, tuple(descriptors), total))
         return crc
 
     def _refuse(self, head: int, descriptor: int, descriptors: list[int]) -> None:
@@ -270,8 +283,8 @@ class Device:
             f"descriptor {descriptor} is in the chains at heads {owner} and {head} at once",
         )
 
-    def _read_table(self, head: int, address: int, size: int, crc: int) -> tuple[int, int]:
-        """Follow an indirect table; its device-writable bytes and the CRC carried on. Raises Violation."""
+    def _read_table(self, head: int, address: int, size: int, crc: int) -> tuple[int, int, int]:
+        """Follow a table; its writable bytes, all its bytes, the CRC carried on. Raises Violation."""
         count = size // 16
         if not self.indirect:
             raise Violation("chain-well-formed", f"head {head} is INDIRECT, which was not negotiated")
@@ -281,18 +294,20 @@ class Device:
                 "chain-well-formed", f"head {head} has a table of {size} bytes at address {address:#x}"
             )
         writable = 0
+        total = 0
         i = 0
         for _ in range(count):
             addr, length, flags, following = _DESC.unpack_from(table, 16 * i)
             if flags & DESC_F_INDIRECT:
                 raise Violation("chain-well-formed", f"entry {i} of the table of head {head} is INDIRECT")
+            total += length
             if flags & DESC_F_WRITE:
                 writable += length
                 crc = crc32(_SEGMENT.pack(addr, length, 1), crc)
             else:
                 crc = crc32(_SEGMENT.pack(addr, length, 0), crc)
             if not flags & DESC_F_NEXT:
-                return writable, crc
+                return writable, total, crc
             i = following
             if i >= count:
                 raise Violation(

@@ -150,6 +150,8 @@ void rp_ledger_nothing(struct rp_device *device)
 
     if (oldest != NULL && (oldest->kind & RP_COMPLETED_TOTAL) != 0)
         rp_check(device->log, RP_FIND_USED_LENGTH, false, oldest->length, RP_OP_GET);
+    if (oldest == NULL && device->after_batch)
+        rp_check(device->log, RP_FIND_BATCH_RETIRED, true, 0, 0);
     if (oldest != NULL && (oldest->kind & RP_COMPLETED_BATCH) != 0)
         rp_check(device->log, RP_FIND_BATCH_RETIRED, false, 0, oldest->token);
     else

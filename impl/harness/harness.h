@@ -66,7 +66,7 @@ struct rp_harness {
 
     /* interrupts without news: see operations.c */
     bool     quiet;   /* the last GET found nothing, and nothing was used since */
-    bool     alarmed; /* there was one, and no ADD or GET since */
+    bool     alarmed; /* there was one, and neither a GET nor something used since */
     bool     alarmed_quiet; /* it found the queue quiet */
     uint64_t alarmed_at; /* chains completed then */
 

@@ -210,7 +210,7 @@ static void judge_alarm(struct rp_harness *harness, uint8_t code, int32_t status
         rp_check(&harness->log, RP_FIND_SPURIOUS_INTERRUPT, false, (uint64_t)(int64_t)status, code);
     else if (harness->log.failed == failed_before)
         rp_check(&harness->log, RP_FIND_SPURIOUS_INTERRUPT, true, 0, 0);
-    harness->alarmed = false;
+    harness->alarmed = idle && code != RP_OP_GET;
 }
 
 static int interrupt(struct rp_harness *harness)

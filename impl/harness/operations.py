@@ -10,19 +10,23 @@ Operations that concern the device:
   them, each segment as ``<QII`` (address, length, 1 if device-writable else 0), tables flattened.
 - ``COMPLETE`` (a, b, c): completes ``min(c, in flight)`` chains and publishes them with one store of
   used_idx. The j-th is number ``(a + j * b) mod in flight`` of the list at that moment; the last of the
-  list takes its place (so the list does not keep its order). The length reported is the sum of its
-  device-writable segments. ``status`` is how many; ``length`` is 1 if the suppression words ask for an
-  interrupt, else 0; with nothing completed there is no store, and it is 0.
+  list takes its place (so the list does not keep its order). With IN_ORDER negotiated the oldest are
+  completed, in order and by one used entry, whatever ``a`` and ``b`` are (section 2.7.9). The length reported
+  is the sum of a chain's device-writable segments; with TOTAL_LENGTH, on a queue that a legacy device runs
+  (legacy layout, no VERSION_1), of all its segments. ``status`` is how many; ``length`` is 1 if the
+  suppression words ask for an interrupt, else 0; with nothing completed there is no store, and it is 0.
 - ``SET_FLAGS``, ``SET_AVAIL_EVENT``: stores the word.
 - ``MISCHIEF`` (a, b, c): the device breaks the rules in the manner ``a``, one of :class:`Mischief`; only for
   queues created as hostile. No reference follows it.
 
 ``ADD`` offers ``a`` device-readable segments, then ``in`` device-writable ones; :func:`segment` says
 which. Its token is the number of ``ADD`` operations since create, this one included; 0 stands for the
-null token. ``ROUNDS`` runs its five steps ``a`` times and stops before the end if ADD does not return 0,
-READ does not read one chain or GET does not return 1: ``status`` is how many rounds were whole,
-``notifies`` and ``callbacks`` are sums, ``token`` and ``length`` those of the last GET, ``crc`` the CRC-32
-over the READs' crc values, each as ``<I``. The tokens of its ADDs count like any others.
+null token. With FAIL_ALLOC the driver's ``c``-th allocation or mapping fails, all if ``c`` is 0. ADD is
+not done, and ROUNDS stops, where a queue of a size that is no power of two would get past index 65535.
+``ROUNDS`` runs its five steps ``a`` times and stops before the end if ADD does not return 0, READ does
+not read one chain or GET does not return 1: ``status`` is how many rounds were whole, ``notifies`` and
+``callbacks`` are sums, ``token`` and ``length`` those of the last GET, ``crc`` the CRC-32 over the
+READs' crc values, each as ``<I``. The tokens of its ADDs count like any others.
 """
 
 import struct

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from .. import reference as _reference
-from ..device.device import Device, Violation
+from ..device.device import F_IN_ORDER, Device, Violation
 from ..device.device import State as DeviceState
 from ..reference import LAYOUTS, PROFILES
-from ..reference.layout import Layout
-from ..reference.profile import FEATURES
+from ..reference.layout import LARGEST_QUEUE, Layout
+from ..reference.profile import F_VERSION_1, FEATURES
 from .operations import (
     ARENA_ADDRESS,
     BUFFER_ADDRESS,
@@ -29,7 +29,17 @@ from .operations import (
     Result,
 )
 
-__all__ = ["MOST_SEGMENTS", "OperationError", "QueueConfig", "ReferenceRunner", "Snapshot", "Violation"]
+__all__ = [
+    "F_IN_ORDER",
+    "F_NOTIFICATION_DATA",
+    "MOST_SEGMENTS",
+    "QUEUE_FEATURES",
+    "OperationError",
+    "QueueConfig",
+    "ReferenceRunner",
+    "Snapshot",
+    "Violation",
+]
 
 _Outcome: TypeAlias = tuple[int, int, int, int]
 """Status, token, length and crc of a result."""
@@ -38,6 +48,11 @@ _FAIL_ALLOC = int(OpFlag.FAIL_ALLOC)
 _NULL_TOKEN = int(OpFlag.NULL_TOKEN)
 _RELATIVE = int(OpFlag.RELATIVE)
 _NO_KICK = int(OpFlag.NO_KICK)
+_TOTAL_LENGTH = int(OpFlag.TOTAL_LENGTH)
+F_NOTIFICATION_DATA = 1 << 38
+QUEUE_FEATURES = FEATURES | F_IN_ORDER | F_NOTIFICATION_DATA
+"""What a queue can have negotiated. The reference knows neither IN_ORDER nor NOTIFICATION_DATA: it is shown a
+device that keeps the order, without batches, and tells in its kicks what it always tells."""
 MOST_SEGMENTS = 1 << 16
 """Of one ADD: twice the largest queue."""
 _SEED_STEP = 0x9E37_79B1
@@ -55,7 +70,8 @@ class QueueConfig:
     ``features`` are negotiated feature bits as masks; ``layout`` is "legacy" or "modern", ``profile``
     "linux-3.11" or "virtio-1.x". In a driver's create the allocation numbered ``fail_allocation`` from 1
     fails, and a ``hostile`` queue's device may break the rules: no reference runs either. Raises ValueError,
-    one line, for what no queue can be.
+    one line, for what no queue can be. Sizes that are no power of two are for drivers that claim to take any:
+    :attr:`exact` is false for them, and the reference then has a queue of the next larger size that is one.
     """
 
     queue_size: int
@@ -72,14 +88,25 @@ class QueueConfig:
             raise ValueError(f"layout {self.layout!r} is neither of {', '.join(LAYOUTS)}")
         if self.profile not in PROFILES:
             raise ValueError(f"profile {self.profile!r} is neither of {', '.join(PROFILES)}")
-        if self.features & ~FEATURES:
-            raise ValueError(f"feature bits {self.features & ~FEATURES:#x} are not a queue's")
+        if self.features & ~QUEUE_FEATURES:
+            raise ValueError(f"feature bits {self.features & ~QUEUE_FEATURES:#x} are not a queue's")
         if not 0 <= self.queue_index <= 0xFFFF:
             raise ValueError(f"queue index {self.queue_index} is not from 0 to 65535")
-        self.placement()
+        if not 1 <= self.queue_size <= LARGEST_QUEUE:
+            self.placement()
+
+    @property
+    def exact(self) -> bool:
+        """Whether a reference can have this very queue, so that bytes can be compared."""
+        return not self.features & ~FEATURES and self.queue_size == self.reference_size
+
+    @property
+    def reference_size(self) -> int:
+        """The size of the reference's queue: this one, or the next power of two."""
+        return 1 << (self.queue_size - 1).bit_length()
 
     def placement(self) -> Layout:
-        """Say where the ring's parts lie. Raises ValueError for an impossible queue size."""
+        """Say where the ring's parts lie. Raises ValueError unless the size is a power of two up to 32768."""
         return LAYOUTS[self.layout](self.queue_size)
 
 
@@ -116,13 +143,15 @@ class ReferenceRunner:
             package.LinkLoopError: "chain-well-formed",
         }
         self.arena = package.Arena()
-        layout = package.LAYOUTS[config.layout](config.queue_size)
+        self._size = config.reference_size
+        self._tells_total = config.layout == "legacy" and not config.features & F_VERSION_1
+        layout = package.LAYOUTS[config.layout](self._size)
         self.queue, self.desc = package.vring_new_virtqueue(
             layout,
             self.arena,
             self._count_notification,
             index=config.queue_index,
-            features=config.features,
+            features=config.features & FEATURES,
             profile=package.PROFILES[config.profile],
             callback=self._count_callback if config.has_callback else None,
         )
@@ -134,7 +163,7 @@ class ReferenceRunner:
             desc=self.desc,
             avail=self.avail,
             used=self.used,
-            queue_size=config.queue_size,
+            queue_size=self._size,
             features=config.features,
         )
         self._words: memoryview[int] = self.arena.memory.cast("H")
@@ -178,7 +207,7 @@ class ReferenceRunner:
         avail_at = (self.avail - ARENA_ADDRESS) // 2
         used_idx_at = (self.used - ARENA_ADDRESS) // 2 + 1
         avail_idx_at = avail_at + 1
-        used_event_at = avail_at + 2 + self.config.queue_size
+        used_event_at = avail_at + 2 + self._size
         at = 0
         code = 0
         try:
@@ -229,15 +258,15 @@ class ReferenceRunner:
 
     def desc_bytes(self) -> memoryview:
         """Return the descriptor table."""
-        return self._view(self.desc, 16 * self.config.queue_size)
+        return self._view(self.desc, 16 * self._size)
 
     def avail_bytes(self) -> memoryview:
         """Return the available ring with its used_event."""
-        return self._view(self.avail, 6 + 2 * self.config.queue_size)
+        return self._view(self.avail, 6 + 2 * self._size)
 
     def used_bytes(self) -> memoryview:
         """Return the used ring with its avail_event."""
-        return self._view(self.used, 6 + 8 * self.config.queue_size)
+        return self._view(self.used, 6 + 8 * self._size)
 
     def snapshot(self) -> Snapshot:
         """Return the whole state as it is now. It copies what was allocated so far, not the arena."""
@@ -304,7 +333,7 @@ class ReferenceRunner:
 
     # -- one method per operation: flags, in, a, b, c to status, token, length, crc --------------------
 
-    def _add(self, flags: int, in_: int, a: int, b: int, _c: int) -> _Outcome:
+    def _add(self, flags: int, in_: int, a: int, b: int, c: int) -> _Outcome:
         self._adds += 1
         token = None if flags & _NULL_TOKEN else self._adds
         if a + in_ == 1:
@@ -313,7 +342,7 @@ class ReferenceRunner:
         else:
             seeds = [(b + i * _SEED_STEP) & _U32 for i in range(a + in_)]
             segments = [(BUFFER_ADDRESS + (x >> 8 & 0xF_FFF0), 1 + (x & 0x1_FFFF)) for x in seeds]
-        if flags & _FAIL_ALLOC:
+        if flags & _FAIL_ALLOC and c < 2:  # it never allocates more than once
             self.arena.fail = True
             try:
                 status = self.queue.add(segments[:a], segments[a:], token)
@@ -362,8 +391,9 @@ class ReferenceRunner:
         count, crc = self.device.read(a)
         return count, 0, 0, crc
 
-    def _complete(self, _flags: int, _in: int, a: int, b: int, c: int) -> _Outcome:
-        count, due = self.device.complete(a, b, c)
+    def _complete(self, flags: int, _in: int, a: int, b: int, c: int) -> _Outcome:
+        total = bool(flags & _TOTAL_LENGTH) and self._tells_total
+        count, due = self.device.complete(a, b, c, total=total)
         return count, 0, int(due), 0
 
     def _set_flags(self, _flags: int, _in: int, a: int, _b: int, _c: int) -> _Outcome:

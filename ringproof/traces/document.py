@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..impl.harness.operations import Code, Op
-from ..impl.harness.reference_runner import MOST_SEGMENTS, QueueConfig
+from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, MOST_SEGMENTS, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from . import itf
 from .itf import LANES, ItfReader, TraceError, TraceState
@@ -19,7 +19,13 @@ __all__ = ["LANES", "TraceDocument", "TraceError", "TraceState", "from_json", "l
 
 VERSION = 1
 KINDS = ("search", "validate")
-FEATURE_NAMES = {"INDIRECT_DESC": F_INDIRECT_DESC, "EVENT_IDX": F_EVENT_IDX, "VERSION_1": F_VERSION_1}
+FEATURE_NAMES = {
+    "INDIRECT_DESC": F_INDIRECT_DESC,
+    "EVENT_IDX": F_EVENT_IDX,
+    "VERSION_1": F_VERSION_1,
+    "IN_ORDER": F_IN_ORDER,
+    "NOTIFICATION_DATA": F_NOTIFICATION_DATA,
+}
 MOST_ROUNDS = 1 << 20
 """Of one operation: what a replay still does in seconds."""
 

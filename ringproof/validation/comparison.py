@@ -191,14 +191,17 @@ class ByMeaning:
     indices (at the latest after a kick), and what enable_cb and poll promise. That a drained queue whose
     callback is on asks for the next interrupt is no more than a remark: some drivers re-arm in enable_cb
     only. From a driver that ``pushes`` tokens, the reference's are awaited as soon as they are used.
+    Lengths are left to the device to judge where a driver has a choice: of a buffer that came back with
+    others in a batch (``knows_lengths`` is false), or whose readable bytes a legacy device has counted.
     """
 
     same_bytes = False
 
-    def __init__(self, has_callback: bool, pushes: bool) -> None:
+    def __init__(self, has_callback: bool, pushes: bool, *, knows_lengths: bool = True) -> None:
         self.given_up = ""
         self.remark = ""
         self._pushes = pushes
+        self._knows_lengths = knows_lengths
         self._origins: list[int] = []
         self._on = has_callback  # callbacks are enabled, as far as the driver said
         self._promised = has_callback  # and nothing was used since it said so
@@ -234,6 +237,9 @@ class ByMeaning:
                 continue  # the reference gave back what was used when it was used
             elif code == Code.SET_AVAIL_EVENT and flags & OpFlag.RELATIVE:
                 out.append(OP.pack(code, 0, 0, (values[5] + a) & _MASK, 0, 0))
+            elif code == Code.COMPLETE and flags & OpFlag.TOTAL_LENGTH:
+                self._knows_lengths = False
+                out.append(OP.pack(*fields))
             elif code == Code.ROUNDS and status != a:
                 self.given_up = f"the driver stopped after {status} of {a} rounds"
                 break
@@ -321,6 +327,8 @@ class ByMeaning:
                 expected = self._used.popleft()  # None: the device knows which it was
         if expected is None:
             return None
+        if not self._knows_lengths:
+            got = got._replace(length=expected.length)
         seen, due = ((r.status, r.token, r.length) for r in (got, expected))
         if seen != due:
             said = "get_buf gave status {}, token {}, length {}; {}, {}, {} was due".format(*seen, *due)

@@ -3,21 +3,34 @@
 from collections.abc import Sequence
 from itertools import product
 
-from ..impl.harness.reference_runner import QueueConfig
+from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 
-FEATURE_NAMES = {F_INDIRECT_DESC: "INDIRECT_DESC", F_EVENT_IDX: "EVENT_IDX", F_VERSION_1: "VERSION_1"}
+FEATURE_NAMES = {
+    F_INDIRECT_DESC: "INDIRECT_DESC",
+    F_EVENT_IDX: "EVENT_IDX",
+    F_VERSION_1: "VERSION_1",
+    F_IN_ORDER: "IN_ORDER",
+    F_NOTIFICATION_DATA: "NOTIFICATION_DATA",
+}
+_BEYOND_LEGACY = F_IN_ORDER | F_NOTIFICATION_DATA
 LONG_RUN_SIZES = (1, 2, 4, 256, 32768)
 _SEARCH_SIZES = (4, 2, 1, 8, 256)  # the first is what hypothesis shrinks to
 
 
 def feature_sets(claimed: int) -> list[int]:
-    """Every subset of the features a driver claims, of those a queue knows; the smallest first."""
+    """Every legal subset of the features a driver claims, of those a queue knows; the smallest first.
+
+    IN_ORDER and NOTIFICATION_DATA go with VERSION_1, if the driver knows that: the legacy interface has
+    room for 32 bits (VIRTIO 1.3 section 4.1.4.10).
+    """
     known = [bit for bit in FEATURE_NAMES if claimed & bit]
     subsets = [
         sum(bit for bit, chosen in zip(known, choice, strict=True) if chosen)
         for choice in product((False, True), repeat=len(known))
     ]
+    if claimed & F_VERSION_1:
+        subsets = [chosen for chosen in subsets if chosen & F_VERSION_1 or not chosen & _BEYOND_LEGACY]
     return sorted(subsets, key=lambda features: (features.bit_count(), features))
 
 

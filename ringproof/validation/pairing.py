@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..impl.harness.operations import NUM_FREE_UNKNOWN, OP, RESULT, Code, Op, Result
-from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner, Snapshot, Violation
+from ..impl.harness.reference_runner import F_IN_ORDER, QueueConfig, ReferenceRunner, Snapshot, Violation
 from .comparison import ByMeaning, ByteForByte, Comparison, Difference, memory_difference
 from .failure import Failure, FailureKind
 from .generator import packed, ring_operations, unpacked
@@ -183,8 +183,12 @@ class Pair:
             self._forget()
         comparison: Comparison = (
             ByteForByte(self.knows_num_free)
-            if self.exact
-            else ByMeaning(config.has_callback and bool(self.offered & _WAKING), self._pushes)
+            if self.exact and config.exact
+            else ByMeaning(
+                config.has_callback and bool(self.offered & _WAKING),
+                self._pushes,
+                knows_lengths=not config.features & F_IN_ORDER,
+            )
         )
         self._queue = _Queue(config, comparison, ReferenceRunner(config))
         try:

@@ -30,6 +30,18 @@ __all__ = [
 ]
 
 _LAYOUTS = {"legacy": 0, "modern": 1}
+_ANY_QUEUE_SIZE = 1 << 5
+
+
+class Creation(NamedTuple):
+    """What came of a queue in whose create an allocation was to fail.
+
+    ``made``: there is a queue. ``struck``: that allocation was asked for, and failed; otherwise create makes
+    fewer. Not made, though struck, and no finding: create failed as it had to.
+    """
+
+    made: bool
+    struck: bool
 
 
 class ConfigLike(Protocol):
@@ -37,7 +49,7 @@ class ConfigLike(Protocol):
 
     @property
     def queue_size(self) -> int:
-        """A power of two, 1 to 32768."""
+        """1 to 32768; a power of two unless the driver declares RP_TRAIT_ANY_QUEUE_SIZE."""
 
     @property
     def features(self) -> int:
@@ -155,8 +167,16 @@ class Worker(WorkerProcess[Header]):
 
         Raises ValueError, one line, for a queue that cannot be asked of this driver; Crash, Hang.
         """
+        if self._checked(config):
+            return True
+        if any(finding.failed for finding in self.findings()):
+            return False
+        raise WorkerError(self.message)
+
+    def _checked(self, config: ConfigLike) -> bool:
         size = config.queue_size
-        if not 1 <= size <= 32768 or size & (size - 1):
+        odd = size & (size - 1) and not self.traits & _ANY_QUEUE_SIZE
+        if not 1 <= size <= 32768 or odd:
             raise ValueError(f"queue size {size} is not a power of two from 1 to 32768")
         if not 0 <= config.queue_index <= 0xFFFF:
             raise ValueError(f"queue index {config.queue_index} is not from 0 to 65535")
@@ -165,11 +185,17 @@ class Worker(WorkerProcess[Header]):
         missing = config.features & ~self.features
         if missing:
             raise ValueError(f"the driver does not offer the feature bits {missing:#x}")
-        if self._ask_for(config):
-            return True
-        if any(finding.failed for finding in self.findings()):
-            return False
-        raise WorkerError(self.message)
+        return self._ask_for(config)
+
+    def try_create(self, config: ConfigLike) -> Creation:
+        """Create a queue, the allocation that ``config.fail_allocation`` names failing.
+
+        Whatever was wrong with it is in :meth:`findings`. Raises as :meth:`create` does.
+        """
+        made = self._checked(config)
+        if not made and not self._shared.header.struck and not any(one.failed for one in self.findings()):
+            raise WorkerError(self.message)
+        return Creation(made, bool(self._shared.header.struck))
 
     def refuses(self, queue_size: int) -> bool:
         """Whether create declines a queue of a size that no virtqueue has, such as 0 or 3.

@@ -158,10 +158,6 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> str:
             "#meta.operations[2]: only DETACH_UNUSED may follow",
         ),
         (
-            lambda v: v["#meta"]["config"].update(queue_size=3),
-            "#meta.config: queue size 3 is not a power of two",
-        ),
-        (
             lambda v: v["#meta"]["config"].update(queue_size=65536),
             "#meta.config: queue size 65536 is not a power of two",
         ),

@@ -32,13 +32,14 @@ def _operation(rng: random.Random, event_idx: bool) -> Op:
     if kind < 0.30:
         flags = rng.choice([0] * 8 + [OpFlag.FAIL_ALLOC, OpFlag.NULL_TOKEN])
         out, in_ = rng.choice([(1, 0), (1, 0), (2, 0), (3, 1), (0, 2), (2, 2), (0, 0), (9, 9)])
-        return Op(Code.ADD, flags, in_, out, rng.getrandbits(32))
+        return Op(Code.ADD, flags, in_, out, rng.getrandbits(32), rng.choice([0, 1, 2]) if flags & 1 else 0)
     if kind < 0.45:
         return Op(Code.KICK)
     if kind < 0.58:
         return Op(Code.READ, a=rng.choice([0, 1, 2]))
     if kind < 0.70:
-        return Op(Code.COMPLETE, a=rng.getrandbits(32), b=rng.getrandbits(32), c=rng.choice([1, 2, 9]))
+        flags = rng.choice([0, 0, OpFlag.TOTAL_LENGTH])
+        return Op(Code.COMPLETE, flags, 0, rng.getrandbits(32), rng.getrandbits(32), rng.choice([1, 2, 9]))
     if kind < 0.85:
         return Op(Code.GET)
     if kind < 0.93:
@@ -46,7 +47,7 @@ def _operation(rng: random.Random, event_idx: bool) -> Op:
             rng.choice([Code.DISABLE_CB, Code.ENABLE_CB, Code.ENABLE_CB_PREPARE, Code.POLL, Code.INTERRUPT])
         )
     if kind < 0.97:
-        if event_idx:
+        if event_idx is (rng.random() < 0.8):  # else the word that must have no influence
             return Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE, a=rng.choice([0, 0, 1, 2, 0xFFFF, 0x8000]))
         return Op(Code.SET_FLAGS, a=rng.choice([0, 0, 1]))
     return Op(Code.ROUNDS, a=rng.choice([1, 3, 20]), b=rng.getrandbits(32))

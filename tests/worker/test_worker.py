@@ -35,7 +35,7 @@ def test_a_driver_says_what_it_is(tiny: Path) -> None:
     """Name, features and the operations it has; delayed callbacks it lacks."""
     with Worker(tiny) as worker:
         assert worker.name == "tiny"
-        assert worker.features == 1 << 28 | 1 << 29 | 1 << 32
+        assert worker.features == 1 << 28 | 1 << 29 | 1 << 32 | 1 << 35 | 1 << 38
         assert worker.has == frozenset(Code) - {Code.ENABLE_CB_DELAYED, Code.MISCHIEF}
 
 
@@ -147,7 +147,7 @@ def test_a_library_with_a_sanitizer_reports_through_its_output(tmp_path: Path) -
     source = tmp_path / "driver"
     source.mkdir()
     tiny_sources = Path(__file__).parent / "drivers" / "tiny"
-    for name in ("tiny.h", "faults.c"):
+    for name in ("tiny.h", "faults.c", "life.c"):
         (source / name).write_text((tiny_sources / name).read_text())
     text = (tiny_sources / "tiny.c").read_text()
     fault = "if (t->adds == 2) { char *p = malloc(8); free(p); *(char volatile *)p = 1; }"

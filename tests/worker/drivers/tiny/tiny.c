@@ -1,105 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
- * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Three
- * names are no faults but habits: "publish-at-kick", "push" and "rearm-once".
+ * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Some names
+ * are no faults but habits: "publish-at-kick", "push", "rearm-once", "maps", "any-size" and "legacy".
  */
 #include "tiny.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **queue)
-{
-    struct tiny *t = env->allocate_private(env->context, sizeof(*t));
-
-    if (fault("create-fails"))
-        return RP_ENOMEM;
-    t->env = env;
-    t->n = env->queue_size;
-    t->event = (env->features & RP_F_EVENT_IDX) != 0;
-    t->desc = env->allocate(env->context, desc_bytes(t), 16, &t->parts.desc);
-    t->avail = env->allocate(env->context, avail_bytes(t), 2, &t->parts.avail);
-    t->used = env->allocate(env->context, used_bytes(t), 4, &t->parts.used);
-    t->free_stack = env->allocate_private(env->context, t->n * sizeof(t->free_stack[0]));
-    t->slots = env->allocate_private(env->context, t->n * sizeof(t->slots[0]));
-    if (!t->desc || !t->avail || !t->used || !t->free_stack || !t->slots)
-        return RP_ENOMEM;
-    memset(t->desc, 0, desc_bytes(t));
-    memset((void *)(uintptr_t)t->avail, 0, avail_bytes(t));
-    memset((void *)(uintptr_t)t->used, 0, used_bytes(t));
-    for (uint32_t i = 0; i < t->n; i++)
-        t->free_stack[i] = (uint16_t)(t->n - 1 - i);
-    t->free_count = t->n;
-    t->callbacks_on = env->has_callback != 0;
-    if (!t->callbacks_on && !t->event)
-        t->avail[0] = 1;
-    *parts = t->parts;
-    *queue = t;
-    misplace(t, parts);
-    return RP_OK;
-}
-
-static void destroy(void *queue)
-{
-    struct tiny *t = queue;
-    const struct rp_env *env = t->env;
-
-    for (uint32_t i = 0; i < t->n; i++)
-        if (t->slots[i].table != NULL)
-            env->release(env->context, t->slots[i].table, 16 * (size_t)t->slots[i].entries);
-    env->release(env->context, t->desc, desc_bytes(t));
-    if (fault("double-release"))
-        env->release(env->context, t->desc, desc_bytes(t));
-    if (fault("write-after-release"))
-        t->desc[0].addr = 1;
-    if (!fault("leak"))
-        env->release(env->context, (void *)(uintptr_t)t->avail, avail_bytes(t));
-    env->release(env->context, (void *)(uintptr_t)t->used, used_bytes(t) - (fault("release-size") ? 2 : 0));
-    env->release_private(env->context, t->free_stack, t->n * sizeof(t->free_stack[0]));
-    env->release_private(env->context, t->slots, t->n * sizeof(t->slots[0]));
-    if (!fault("leak-private"))
-        env->release_private(env->context, t, sizeof(*t));
-    if (fault("crash-destroy"))
-        abort();
-}
-
-static void fill(struct desc *d, const struct rp_segment *segment, int write, int next)
+/* 0, or below 0 when the segment cannot be mapped. */
+static int fill(struct tiny *t, struct desc *d, const struct rp_segment *segment, int write, int next)
 {
     d->addr = segment->address;
     d->len = segment->length;
     d->flags = (uint16_t)((write ? WRITE : 0) | (next ? NEXT : 0));
+    return t->maps ? t->env->map(t->env->context, segment->data, segment->length, &d->addr) : 0;
 }
 
 static uint16_t pop(struct tiny *t)
 {
-    return t->free_stack[--t->free_count];
+    uint16_t at = t->next_free;
+
+    t->free_count--;
+    if (!t->in_order)
+        return t->free_stack[t->free_count];
+    t->next_free = (uint16_t)((at + 1) % t->n);
+    return at;
 }
 
-static uint16_t place_direct(struct tiny *t, const struct rp_segment *segments, uint32_t out, uint32_t total)
+/* Puts back what pop gave last. */
+static void push(struct tiny *t, uint16_t at)
+{
+    if (t->in_order)
+        t->next_free = at;
+    else
+        t->free_stack[t->free_count] = at;
+    t->free_count++;
+}
+
+/* Descriptors that name nothing, at the end of a chain. */
+static void lengthen(struct tiny *t, uint16_t head, uint16_t at)
+{
+    while (t->slots[head].count < 60 && t->free_count > 0) {
+        t->desc[at].flags |= NEXT;
+        at = t->desc[at].next = pop(t);
+        t->desc[at].len = t->desc[at].flags = 0;
+        t->slots[head].count++;
+    }
+}
+
+/* The head, or -1 when a segment cannot be mapped: then nothing has changed. */
+static int32_t place_direct(struct tiny *t, const struct rp_segment *segments, uint32_t out, uint32_t total)
 {
     uint16_t head = pop(t), at = head;
 
     for (uint32_t i = 0; i < total; i++) {
         int writable = fault("write-first") ? i < total - out : i >= out;
 
-        fill(&t->desc[at], &segments[i], writable, i + 1 < total);
+        if (fill(t, &t->desc[at], &segments[i], writable, i + 1 < total) != 0) {
+            tiny_unmap_chain(t, head, i);
+            t->next_free = head;
+            for (uint16_t back = head;; back = t->desc[back].next) {
+                push(t, back);
+                if (back == at)
+                    break;
+            }
+            t->next_free = head;
+            return -1;
+        }
+        if (fault("in-order-next") && i + 1 < total && t->free_count >= total - i)
+            (void)pop(t);
         if (i + 1 < total)
             at = t->desc[at].next = pop(t);
     }
     t->slots[head].count = total;
+    if (fault("many-descriptors"))
+        lengthen(t, head, at);
     return head;
 }
 
-static uint16_t place_table(struct tiny *t, const struct rp_segment *segments, uint32_t out, uint32_t total,
-                            struct desc *table, uint64_t address)
+/* Where in a table the i-th segment lies. */
+static uint32_t entry_of(uint32_t i, uint32_t total)
 {
-    uint16_t head = pop(t);
+    return fault("in-order-table") && total > 2 && (i == 1 || i == 2) ? 3 - i : i;
+}
+
+static int32_t place_table(struct tiny *t, const struct rp_segment *segments, uint32_t out, uint32_t total,
+                           struct desc *table, uint64_t address)
+{
+    uint16_t head;
 
     for (uint32_t i = 0; i < total; i++) {
-        fill(&table[i], &segments[i], i >= out, i + 1 < total);
-        table[i].next = (uint16_t)(i + 1 < total ? i + 1 : 0);
+        uint32_t at = entry_of(i, total);
+
+        table[at].next = (uint16_t)(i + 1 < total ? entry_of(i + 1, total) : 0);
+        if (fill(t, &table[at], &segments[i], i >= out, i + 1 < total) == 0)
+            continue;
+        while (i-- > 0)
+            tiny_unmap(t, &table[entry_of(i, total)]);
+        return -1;
     }
+    head = pop(t);
     t->desc[head].addr = address;
     t->desc[head].len = 16 * total;
     t->desc[head].flags = INDIRECT;
@@ -120,7 +122,7 @@ static void publish(struct tiny *t)
     if (fault("publish-backwards") && t->adds == 2)
         t->avail_idx -= 2;
     if (fault("publish-modulo"))
-        t->avail_idx &= (uint16_t)(t->n - 1);
+        t->avail_idx %= (uint16_t)t->n;
     if (fault("publish-far"))
         t->avail_idx = (uint16_t)(t->avail_idx + t->n);
     __atomic_store_n(&t->avail[1], t->avail_idx, __ATOMIC_RELEASE);
@@ -132,13 +134,17 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
     uint32_t total = out + in, needed = total;
     struct desc *table = NULL;
     uint64_t address = 0;
-    uint16_t head;
+    int32_t placed;
+    uint16_t head, slot;
 
     t->adds++;
     if (fault("hang") && t->adds == 3)
         for (;;)
             ;
     misbehave(t);
+    for (uint32_t i = 0; i < t->n && fault("map-and-unmap-early"); i++)
+        if (t->slots[i].token != NULL && t->adds == 3)
+            tiny_unmap_chain(t, (uint16_t)i, t->slots[i].table != NULL ? t->slots[i].entries : t->slots[i].count);
     if (fault("nonsense-add"))
         return 42;
     if (fault("null-accepted") && token == NULL)
@@ -166,12 +172,26 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
     }
     if (t->free_count < needed)
         t->free_count = t->n;
-    head = table != NULL ? place_table(t, segments, out, total, table, address)
-                         : place_direct(t, segments, out, total);
+    if (fault("in-order-head") && t->adds == 5 && t->free_count > needed)
+        (void)pop(t);
+    placed = table != NULL ? place_table(t, segments, out, total, table, address)
+                           : place_direct(t, segments, out, total);
+    if (placed < 0) {
+        if (table != NULL)
+            t->env->release(t->env->context, table, 16 * (size_t)total);
+        return RP_ENOSPC;
+    }
+    head = (uint16_t)placed;
+    t->slots[head].writable = 0;
+    for (uint32_t i = out; i < total; i++)
+        t->slots[head].writable += segments[i].length;
     if (fault("reuse") && t->free_count > 0)
         t->free_stack[t->free_count - 1] = head;
     t->slots[head].token = token;
-    t->avail[2 + (t->avail_idx & (t->n - 1))] = head;
+    slot = (uint16_t)(t->avail_idx % t->n);
+    if (fault("skip-slot") && t->slots[t->avail[2 + slot] % t->n].token != NULL)
+        slot = (uint16_t)((slot + 1) % t->n);
+    t->avail[2 + slot] = head;
     scribble(t, head);
     if (fault("change-outstanding") && t->adds == 2)
         t->desc[head ^ 1].len ^= 1;
@@ -181,6 +201,15 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
     if (fault("refused-but-published"))
         return RP_ENOSPC;
     return RP_OK;
+}
+
+static uint32_t kick_value(const struct tiny *t)
+{
+    uint32_t value = t->env->queue_index + (fault("kick-value") ? 1u : 0u);
+
+    if ((t->env->features & RP_F_NOTIFICATION_DATA) != 0)
+        value |= (uint32_t)(uint16_t)(t->avail_idx - (fault("kick-data") ? 1 : 0)) << 16;
+    return value;
 }
 
 static void kick(void *queue)
@@ -197,6 +226,10 @@ static void kick(void *queue)
         needed = (uint16_t)(t->avail_idx - *avail_event(t) - 1) < (uint16_t)(t->avail_idx - old);
     else
         needed = (t->used[0] & 1) == 0;
+    if (fault("heeds-event-word") && *avail_event(t) != 0)
+        needed = needed && (uint16_t)(t->avail_idx - *avail_event(t) - 1) < (uint16_t)(t->avail_idx - old);
+    if (fault("heeds-flags"))
+        needed = needed && (t->used[0] & 1) == 0;
     if (fault("kick-never"))
         needed = 0;
     if (fault("kick-always"))
@@ -206,7 +239,7 @@ static void kick(void *queue)
             if (t->slots[i].table != NULL)
                 t->slots[i].table[0].len++;
     if (needed)
-        t->env->notify(t->env->context, t->env->queue_index + (fault("kick-value") ? 1u : 0u));
+        t->env->notify(t->env->context, kick_value(t));
 }
 
 static int more(struct tiny *t)
@@ -219,34 +252,63 @@ static void free_chain(struct tiny *t, uint16_t head)
     struct slot *slot = &t->slots[head];
     uint32_t count = slot->count;
 
+    tiny_unmap_chain(t, head, slot->table != NULL ? slot->entries : slot->count);
     if (slot->table != NULL)
         t->env->release(t->env->context, slot->table, 16 * (size_t)slot->entries);
     memset(slot, 0, sizeof(*slot));
+    if (t->in_order) {
+        t->free_count += count;
+        return;
+    }
     for (uint16_t at = head; count > 0 && t->free_count < t->n; count--) {
         uint16_t next = t->desc[at].next;
 
         if (!fault("leak-descriptors") || count == 1)
             t->free_stack[t->free_count++] = at;
-        at = (uint16_t)(next & (t->n - 1));
+        at = (uint16_t)(next % t->n);
     }
+}
+
+/* The chain that comes back next, and its length: of the used entry, or of the next one in a batch. */
+static uint16_t used_next(struct tiny *t, uint32_t *length)
+{
+    const volatile uint16_t *entry = &t->used[2 + 4 * (t->last_used % t->n)];
+    uint16_t head = (uint16_t)(entry[0] % t->n);
+
+    *length = (uint32_t)entry[2] | (uint32_t)entry[3] << 16;
+    if (!t->in_order || fault("batch-ignored"))
+        return head;
+    if (!t->in_batch) {
+        t->in_batch = 1;
+        t->batch_end = head;
+        t->batch_length = *length;
+    }
+    head = t->oldest;
+    t->oldest = (uint16_t)((head + t->slots[head].count) % t->n);
+    *length = head == t->batch_end ? t->batch_length : t->slots[head].writable;
+    if (head == t->batch_end)
+        t->in_batch = 0;
+    return head;
 }
 
 static int get_buf(void *queue, void **token, uint32_t *length)
 {
     struct tiny *t = queue;
-    volatile uint16_t *entry;
+    uint32_t written;
     uint16_t head;
 
     if (fault("nonsense-get"))
         return -77;
     if (fault("broken"))
         return RP_EBROKEN;
-    if (!more(t) || fault("withhold"))
+    t->idle = !more(t);
+    if (t->idle || fault("withhold"))
         return 0;
-    entry = &t->used[2 + 4 * (t->last_used & (t->n - 1))];
-    head = (uint16_t)(entry[0] & (t->n - 1));
+    head = used_next(t, &written);
+    if (fault("legacy-length-judged") && written > t->slots[head].writable)
+        return RP_EBROKEN;
     *token = t->slots[head].token;
-    *length = (uint32_t)entry[2] | (uint32_t)entry[3] << 16;
+    *length = written;
     if (fault("wrong-token"))
         *token = (char *)*token + 1;
     if (fault("wrong-length"))
@@ -288,12 +350,14 @@ static int poll(void *queue, uint32_t mark)
 {
     struct tiny *t = queue;
 
+    if (fault("nonsense-poll"))
+        return -1;
     return !fault("poll-blind") && t->used[1] != (uint16_t)mark;
 }
 
 static int enable_cb(void *queue)
 {
-    return !poll(queue, enable_cb_prepare(queue));
+    return fault("nonsense-enable") ? 9 : !poll(queue, enable_cb_prepare(queue));
 }
 
 static int pushes(void)
@@ -305,6 +369,10 @@ static int interrupt(void *queue)
 {
     struct tiny *t = queue;
 
+    if (fault("nonsense-interrupt"))
+        return 1 << 30;
+    if (fault("spurious-interrupt") && !more(t) && t->idle && t->gets > 0)
+        t->last_used--;
     if (!more(t) || fault("interrupt-missed"))
         return 0;
     if (pushes()) {
@@ -326,6 +394,10 @@ static uint32_t num_free(void *queue)
 {
     struct tiny *t = queue;
 
+    if (fault("num-free-negative"))
+        return (uint32_t)-1;
+    if (fault("num-free-huge"))
+        return 70000;
     return fault("num-free-fixed") ? t->n : t->free_count;
 }
 
@@ -333,6 +405,8 @@ static int detach_unused(void *queue, void **token)
 {
     struct tiny *t = queue;
 
+    if (fault("nonsense-detach"))
+        return 5;
     for (uint32_t i = 0; i < t->n; i++) {
         if (t->slots[i].token == NULL || fault("detach-none"))
             continue;
@@ -351,9 +425,10 @@ const struct rp_driver *rp_driver_entry(void)
         .abi_version = RP_ABI_VERSION,
         .size = sizeof(struct rp_driver),
         .name = "tiny",
-        .features = RP_F_INDIRECT_DESC | RP_F_EVENT_IDX | RP_F_VERSION_1,
-        .create = create,
-        .destroy = destroy,
+        .features = RP_F_INDIRECT_DESC | RP_F_EVENT_IDX | RP_F_VERSION_1 | RP_F_IN_ORDER |
+                    RP_F_NOTIFICATION_DATA,
+        .create = tiny_create,
+        .destroy = tiny_destroy,
         .add = add,
         .kick = kick,
         .get_buf = get_buf,
@@ -372,6 +447,10 @@ const struct rp_driver *rp_driver_entry(void)
         driver.traits |= RP_TRAIT_PUSHES_BUFFERS;
         driver.get_buf = NULL;
     }
+    if (faults("map"))
+        driver.traits |= RP_TRAIT_MAPS;
+    if (fault("any-size"))
+        driver.traits |= RP_TRAIT_ANY_QUEUE_SIZE;
     if (fault("publish-at-kick"))
         driver.traits |= RP_TRAIT_PUBLISH_AT_KICK;
     if (fault("abi-version"))

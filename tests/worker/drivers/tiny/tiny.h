@@ -18,6 +18,7 @@ struct slot {
     struct desc *table;
     uint32_t    entries;
     uint32_t    count;
+    uint32_t    writable; /* bytes */
 };
 
 struct tiny {
@@ -30,7 +31,12 @@ struct tiny {
     uint32_t free_count;
     struct slot *slots;
     uint16_t avail_idx, kicked, last_used;
-    int event, callbacks_on;
+    int event, callbacks_on, maps;
+    /* IN_ORDER: descriptors are taken and come back in ring order, several by one used entry */
+    int in_order, in_batch;
+    uint16_t next_free, oldest, batch_end;
+    uint32_t batch_length;
+    int idle; /* the last get_buf found nothing */
     uint32_t adds, gets;
     uint64_t noise;
 };
@@ -42,10 +48,19 @@ static inline size_t used_bytes(const struct tiny *t) { return 6 + 8 * (size_t)t
 static inline volatile uint16_t *avail_event(struct tiny *t) { return &t->used[2 + 4 * t->n]; }
 static inline volatile uint16_t *used_event(struct tiny *t) { return &t->avail[2 + t->n]; }
 
-/* Whether the fault of this name was asked for. */
+int tiny_create(const struct rp_env *env, struct rp_ring_parts *parts, void **queue);
+void tiny_destroy(void *queue);
+void tiny_unmap(struct tiny *t, const struct desc *d);
+/* Takes back what the first `count` segments of the chain at `head` were mapped for. */
+void tiny_unmap_chain(struct tiny *t, uint16_t head, uint32_t count);
+
+/* Whether the fault of this name was asked for; or one whose name begins so. */
 int fault(const char *name);
+int faults(const char *beginning);
 /* Says the ring is where it is not, or spoils it before it is handed over. */
 void misplace(struct tiny *t, struct rp_ring_parts *parts);
+/* Calls when it must not: in create, or with the environment of a queue that is gone. */
+void call_out_of_time(const struct rp_env *env);
 /* Ends, hangs, prints: what befalls the process rather than the ring. Acts at the third add. */
 void misbehave(struct tiny *t);
 /* Writes where it must not, now that the chain at `head` stands. */
