@@ -114,30 +114,39 @@ static void end_child(void)
     _exit(0);
 }
 
-uint32_t rp_process_children(void)
+/* Those that are alive, as the kernel lists them for each thread that started one. */
+static uint32_t listed_children(void)
 {
-    siginfo_t info;
     glob_t lists;
     uint32_t count = 0;
 
-    memset(&info, 0, sizeof(info));
-    if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) != 0)
-        return forks; /* there is none, any more */
-    if (glob("/proc/self/task/*/children", 0, NULL, &lists) == 0) {
-        for (size_t i = 0; i < lists.gl_pathc; i++) {
-            FILE *list = fopen(lists.gl_pathv[i], "re");
-            int child;
+    if (glob("/proc/self/task/*/children", 0, NULL, &lists) != 0)
+        return 0;
+    for (size_t i = 0; i < lists.gl_pathc; i++) {
+        FILE *list = fopen(lists.gl_pathv[i], "re");
+        int child;
 
-            while (list != NULL && fscanf(list, "%d", &child) == 1)
-                count++;
-            if (list != NULL)
-                (void)fclose(list);
-        }
-        globfree(&lists);
+        while (list != NULL && fscanf(list, "%d", &child) == 1)
+            count++;
+        if (list != NULL)
+            (void)fclose(list);
     }
-    if (count == 0)
-        count = 1; /* a kernel need not list them */
-    return forks > count ? forks : count;
+    globfree(&lists);
+    return count;
+}
+
+uint32_t rp_process_children(void)
+{
+    uint32_t forked = __atomic_exchange_n(&forks, 0, __ATOMIC_RELAXED), left = 0, listed;
+    pid_t ended;
+
+    while ((ended = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+        left++;
+    if (ended == 0) { /* there are more, alive; a kernel need not list them */
+        listed = listed_children();
+        left += listed != 0 ? listed : 1;
+    }
+    return forked > left ? forked : left;
 }
 
 bool rp_process_printed(uint64_t *bytes, bool *cut)

@@ -1,6 +1,7 @@
 """The process a pair drives: a worker, with its findings read as checks."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,9 @@ from .pairing import DriverLost, Seen
 from .shared import printable
 from .verdicts import VERDICTS, FindingCode, Verdict
 from .worker import DriverStopped, Finding, Hang, Instrumented, Worker, WorkerError
+
+_HANGS = 3  # in create or destroy, before a driver is asked no more which queues it declines
+_AFTER_A_HANG = 0.5  # seconds a command of these may take from then on
 
 TRAIT_LINUX_3_11 = 1 << 0
 TRAIT_VIRTIO_1 = 1 << 1
@@ -32,6 +36,7 @@ class Process:
         """Load the library. Raises LibraryError, BuildError."""
         self._worker = Worker(library, timeout=patience)
         self._live = False
+        self._hangs = 0
         self.name = self._worker.name
         self.features = self._worker.features
         self.traits = self._worker.traits
@@ -85,20 +90,39 @@ class Process:
         return ""
 
     def declines(self, config: QueueConfig) -> bool:
-        """Whether create answers RP_EINVAL for this queue, as a driver may that was not made for it."""
+        """Whether create answers RP_EINVAL for this queue, as a driver may that was not made for it.
+
+        A driver that is lost over the question has not declined; the campaign will meet it and report it.
+        One that has hung is given little time from then on, and is asked no more when it hangs again: to
+        wait for each queue would take minutes.
+        """
+        if self._hangs >= _HANGS:
+            return False
         try:
-            created = not self.create(config, stop_on_finding=True)
-            if created:
-                self.destroy()
-        except DriverLost:
-            return False  # the campaign will meet it and report it
+            with self._shorter_patience():
+                created = not self.create(config, stop_on_finding=True)
+                if created:
+                    self.destroy()
+        except DriverLost as lost:
+            self._hangs += lost.kind == "hang"
+            return False
         answers = {finding.code: finding.a for finding in self._worker.findings() if finding.failed}
         return not created and answers.get(FindingCode.CREATE_FAILED) == EINVAL % (1 << 64)
+
+    @contextlib.contextmanager
+    def _shorter_patience(self) -> Iterator[None]:
+        before = self.patience
+        self.patience = min(before, _AFTER_A_HANG) if self._hangs else before
+        try:
+            yield
+        finally:
+            self.patience = before
 
     def refuses(self, queue_size: int) -> str:
         """Ask for a queue of a size no virtqueue has; what the driver does, or nothing if it declines."""
         try:
-            return "" if self._worker.refuses(queue_size) else "creates it"
+            with self._shorter_patience():
+                return "" if self._worker.refuses(queue_size) else "creates it"
         except DriverStopped as stopped:
             return self._lost(stopped, b"").detail
 
