@@ -132,6 +132,8 @@ def _signed(number: int) -> int:
 
 
 def _operation(number: int) -> str:
+    if not number:
+        return "create"
     try:
         return Code(number).name
     except ValueError:
@@ -247,6 +249,8 @@ def _ring_parts(a: int, b: int) -> str:
     parts = ("a part", "the descriptor table", "the available ring", "the used ring")
     number, alignment = _high(a), _low(a)
     part = parts[number] if number < len(parts) else parts[0]
+    if not b:
+        return f"the address of {part} was not filled in"
     if not alignment:
         return f"{part} overlaps the part at {_address(b)}"
     if alignment == 1:
@@ -257,9 +261,24 @@ def _ring_parts(a: int, b: int) -> str:
     return f"{part} at {_address(b)} is not aligned to {alignment}, or not inside one allocation"
 
 
-def _not_zero(a: int, b: int) -> str:
-    part = "available" if _high(a) == 2 else "used"
-    return f"byte {_low(a)} of the {part} ring holds {b:#x} when the queue is created"
+def _create_failed(a: int, _: int) -> str:
+    return f"create returned {_signed(a)}" if a else "create returned RP_OK and left the queue null"
+
+
+def _used_up(a: int, b: int) -> str:
+    seen = f"token {_token(a)} came back" if a else "nothing came back"
+    due = f"token {_token(b)} was next" if b else "the batch had been returned whole"
+    return f"{seen} from a batch; {due}"
+
+
+def _spurious(a: int, b: int) -> str:
+    if b == Code.INTERRUPT:
+        return f"an interrupt without news handed back {_counted(a, 'buffer')}"
+    if b == Code.GET and a == 1:
+        return (
+            "GET had found nothing; after an interrupt without news, nothing being used, it returned a buffer"
+        )
+    return f"after an interrupt without news {_operation(b)} returned {_answer(a)}"
 
 
 def _kick_unwanted(a: int, b: int) -> str:
@@ -408,7 +427,8 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      "legacy layout they lie where that has them.",
      _ring_parts),
     (FindingCode.RING_NOT_ZERO, "ring-zeroed", "2.7.10.1a", _FAIL, "ring-zeroed",
-     "The used ring is zero, and avail_idx, when the queue is handed over.", _not_zero),
+     "The used ring is zero when the queue is handed over.",
+     lambda a, b: f"byte {_low(a)} of the used ring holds {b:#x} when the queue is created"),
     (FindingCode.KICK_UNWANTED, "no-needless-kick", "2.7.10.1c, g", _WARN, "need-event-exact",
      "No notification is sent that the device has not asked for.", _kick_unwanted),
     (FindingCode.BROKEN, "honest-device-never-broken", "oracle: honest device", _FAIL, "bad-ring-never",
@@ -420,7 +440,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      "A driver that found nothing used with callbacks on lets the next used buffer interrupt.",
      _interrupt_not_wanted),
     (FindingCode.CREATE_FAILED, "create-succeeds", "oracle: driver ABI", _FAIL, "create-succeeds",
-     "create sets up any queue the driver offers.", lambda a, _: f"create returned {_signed(a)}"),
+     "create sets up any queue the driver offers.", _create_failed),
     (FindingCode.REFUSED_WHEN_EMPTY, "add-when-all-is-back", "oracle: free count", _FAIL,
      "no-leak-no-double-allocation",
      "add takes a buffer that fits the queue once everything has come back.",
@@ -476,13 +496,12 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"no notification at avail_idx {a} past avail_event {_low(b)}; used.flags is {_high(b)}"),
     (FindingCode.SPURIOUS_INTERRUPT, "spurious-interrupt-harmless", "2.7.7.1e", _FAIL,
      "no-leak-no-double-allocation", "An interrupt without news changes nothing.",
-     lambda a, b: f"after an interrupt without news {_operation(b)} went wrong: {_answer(a)}"),
+     _spurious),
     (FindingCode.USED_LENGTH, "legacy-used-length-ignored", "5.1.6.1b", _WARN, "token-returned-once",
      "What a legacy device says of the length of a readable buffer has no influence.",
      lambda a, b: f"length {a} was reported for a readable buffer, and {_operation(b)} went wrong"),
     (FindingCode.BATCH_RETIRED, "in-order-batch-retired", "2.7.9/n1", _FAIL, "token-returned-once",
-     "With IN_ORDER, one used entry retires all buffers up to its own, and no more.",
-     lambda a, b: f"token {_token(a)} came back from a batch; {_token(b)} was next"),
+     "With IN_ORDER, one used entry retires all buffers up to its own, and no more.", _used_up),
     (FindingCode.ORDER_PUBLISH, "content-before-index", "2.7.13.3.1a", _FAIL, "content-before-index",
      "What a chain holds is ordered before the index that publishes it.",
      lambda a, b: f"avail_idx became {a} without a release after the store to {_place_of(b)}"),

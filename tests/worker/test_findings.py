@@ -1,12 +1,23 @@
 """Every check of the device can fail, each for the fault it is there for, and none fails without one."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from ringproof.building import build_driver, build_program, c_sources
-from ringproof.impl.harness.operations import OP, RESULT, Code, Op, Result
+from ringproof.impl.harness.operations import (
+    ENOSPC,
+    OP,
+    RESULT,
+    STATUS_UNSUPPORTED,
+    Code,
+    Op,
+    OpFlag,
+    Result,
+    segment,
+)
 from ringproof.impl.harness.reference_runner import QueueConfig
 from ringproof.validation import worker as worker_module
 from ringproof.validation.verdicts import VERDICTS, FindingCode
@@ -16,7 +27,11 @@ from .conftest import Tour
 
 INDIRECT = 1 << 28
 EVENT_IDX = 1 << 29
-ALL = INDIRECT | EVENT_IDX | 1 << 32
+VERSION_1 = 1 << 32
+IN_ORDER = VERSION_1 | 1 << 35
+NOTIFICATION_DATA = VERSION_1 | 1 << 38
+ALL = INDIRECT | EVENT_IDX | VERSION_1
+EVERYTHING = ALL | IN_ORDER | NOTIFICATION_DATA
 
 # fault, negotiated features, queue size, what is found
 FAULTS: tuple[tuple[str, int, int, FindingCode], ...] = (
@@ -101,6 +116,35 @@ FAULTS: tuple[tuple[str, int, int, FindingCode], ...] = (
     ("fork", 0, 16, FindingCode.CHILDREN),
     ("spawn", 0, 16, FindingCode.CHILDREN),
     ("print", 0, 16, FindingCode.OUTPUT),
+    ("length-sum", 0, 16, FindingCode.LENGTH_SUM),
+    ("many-descriptors", 0, 256, FindingCode.MANY_DESCRIPTORS),
+    ("in-order-next", IN_ORDER, 16, FindingCode.IN_ORDER_NEXT),
+    ("in-order-head", IN_ORDER, 16, FindingCode.IN_ORDER_HEAD),
+    ("in-order-table", IN_ORDER | INDIRECT, 16, FindingCode.IN_ORDER_TABLE),
+    ("idx-not-zero", 0, 16, FindingCode.AVAIL_IDX_START),
+    ("skip-slot", 0, 16, FindingCode.SLOT_REPEATED),
+    ("kick-data", NOTIFICATION_DATA, 16, FindingCode.KICK_DATA),
+    ("kick-value", NOTIFICATION_DATA, 16, FindingCode.KICK_VALUE),
+    ("heeds-event-word", 0, 16, FindingCode.EVENT_WORD_HEEDED),
+    ("heeds-flags", EVENT_IDX, 16, FindingCode.FLAGS_HEEDED),
+    ("spurious-interrupt", 0, 8, FindingCode.SPURIOUS_INTERRUPT),
+    ("legacy-length-judged", 0, 16, FindingCode.USED_LENGTH),
+    ("batch-ignored", IN_ORDER, 16, FindingCode.BATCH_RETIRED),
+    ("map-and-unmap-twice", 0, 16, FindingCode.MAPPING),
+    ("map-and-lengthen", INDIRECT, 16, FindingCode.MAPPING),
+    ("map-and-unmap-early", 0, 16, FindingCode.MAPPING),
+    ("map-and-unmap-early", INDIRECT, 256, FindingCode.MAPPING),
+    ("map-and-forget", INDIRECT, 16, FindingCode.MAPPING),
+    ("late-call", 0, 16, FindingCode.LATE_CALL),
+    ("kick-early", 0, 16, FindingCode.KICK_EARLY),
+    ("null-queue", 0, 16, FindingCode.CREATE_FAILED),
+    ("parts-unset", 0, 16, FindingCode.RING_PARTS),
+    ("num-free-negative", 0, 16, FindingCode.NUM_FREE),
+    ("num-free-huge", 0, 16, FindingCode.NUM_FREE),
+    ("nonsense-enable", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("nonsense-poll", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("nonsense-interrupt", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
+    ("nonsense-detach", 0, 256, FindingCode.UNDOCUMENTED_RETURN),
 )
 
 
@@ -108,8 +152,12 @@ def _ops(*operations: Op) -> bytes:
     return b"".join(operation.pack() for operation in operations)
 
 
-def _config(size: int, features: int) -> QueueConfig:
-    return QueueConfig(size, features, layout="modern", profile="virtio-1.x", queue_index=3)
+def _config(size: int, features: int, layout: str = "modern") -> QueueConfig:
+    return QueueConfig(size, features, layout=layout, profile="virtio-1.x", queue_index=3)
+
+
+def _config_for(fault: str, size: int, features: int) -> QueueConfig:
+    return _config(size, features, "legacy" if fault.startswith("legacy") else "modern")
 
 
 def _life(worker: Worker, config: QueueConfig, ops: bytes) -> list[Finding]:
@@ -126,6 +174,11 @@ def _life(worker: Worker, config: QueueConfig, ops: bytes) -> list[Finding]:
     return [finding for finding in worker.findings() if finding.failed]
 
 
+def _lives(worker: Worker, config: QueueConfig, ops: bytes) -> list[Finding]:
+    """Run a queue's life, and if nothing was found a second one's, which shows what comes too late."""
+    return _life(worker, config, ops) or _life(worker, config, ops)
+
+
 @pytest.mark.parametrize(("fault", "features", "size", "code"), FAULTS)
 def test_each_fault_is_found_for_what_it_is(
     fault: str,
@@ -139,7 +192,7 @@ def test_each_fault_is_found_for_what_it_is(
     """A driver with one fault gets the finding of that fault, and one line that says it in numbers."""
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
     with Worker(tiny) as worker:
-        found = _life(worker, _config(size, features), tour(features, features % 1000 + size))
+        found = _lives(worker, _config_for(fault, size, features), tour(features, features % 1000 + size))
     by_code = {finding.code: finding for finding in found}
     assert code in by_code, f"found instead: {[FindingCode(c).name for c in by_code]}"
     finding = by_code[code]
@@ -154,7 +207,7 @@ def test_no_check_is_without_a_fault_that_fails_it() -> None:
     assert {row[3] for row in FAULTS} == set(FindingCode)
 
 
-@pytest.mark.parametrize("features", [0, INDIRECT, EVENT_IDX, ALL])
+@pytest.mark.parametrize("features", [0, INDIRECT, EVENT_IDX, ALL, IN_ORDER, IN_ORDER | INDIRECT, EVERYTHING])
 @pytest.mark.parametrize("size", [1, 2, 4, 256])
 def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, tour: Tour) -> None:
     """The tiny driver, correct, over operations of every kind and past index 65535."""
@@ -170,15 +223,15 @@ def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, 
     assert len(made) > 25
 
 
-@pytest.mark.parametrize("habit", ["push", "publish-at-kick", "rearm-once"])
-@pytest.mark.parametrize("features", [0, ALL])
+@pytest.mark.parametrize("habit", ["push", "publish-at-kick", "rearm-once", "maps", "legacy"])
+@pytest.mark.parametrize("features", [0, ALL, EVERYTHING])
 def test_declared_habits_are_no_faults(
     habit: str, features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pushing tokens, publishing at the kick and arming callbacks in enable_cb only are allowed by VIRTIO."""
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", habit)
     with Worker(tiny) as worker:
-        assert worker.create(_config(16, features))
+        assert worker.create(_config_for(habit, 16, features))
         for seed in range(4):
             worker.run(tour(features, seed))
         results = [
@@ -210,7 +263,7 @@ def test_the_worker_is_clean_under_sanitizers(
     ]:
         monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
         with Worker(tiny, stop_on_finding=False, memory_limit=0, timeout=60) as worker:
-            if worker.create(_config(size, features)):
+            if worker.create(_config_for(fault, size, features)):
                 worker.run(tour(features, 1) + tour(features, 2))
                 worker.destroy()
 
@@ -310,3 +363,137 @@ def test_only_create_can_refuse_a_size(tiny: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", "create-fails")
     with Worker(tiny) as worker:
         assert worker.refuses(3)
+
+
+@pytest.mark.parametrize("size", [3, 5, 6, 100, 32767])
+@pytest.mark.parametrize("features", [0, EVERYTHING])
+def test_any_queue_size_up_to_the_wrap(
+    size: int, features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that claims any size has one that is no power of two, up to index 65535 and no further."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "any-size")
+    with Worker(tiny) as worker:
+        assert worker.create(_config(size, features))
+        worker.run(tour(features, size))
+        results = worker.run(_ops(Op(Code.ROUNDS, a=70000), Op(Code.ADD, a=1), Op(Code.KICK)))
+        rounds, add, kick = [Result(*fields) for fields in RESULT.iter_unpack(results)]
+        assert rounds.status < 65536
+        assert add.status == STATUS_UNSUPPORTED
+        assert 65000 < kick.avail_idx <= 65535
+        worker.destroy()
+        assert [finding for finding in worker.findings() if finding.failed] == []
+
+
+def test_what_a_create_without_memory_must_do(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each allocation of create fails once: RP_ENOMEM, all given back; a queue when none is left to fail."""
+    config = _config(16, ALL)
+    with Worker(tiny) as worker:
+        for number in range(1, 7):
+            answer = worker.try_create(replace(config, fail_allocation=number))
+            assert answer == (False, True)
+            assert [finding for finding in worker.findings() if finding.failed] == []
+        assert worker.try_create(replace(config, fail_allocation=7)) == (True, False)
+        worker.destroy()
+    for fault, code in (
+        ("short-leaks", FindingCode.LEAK),
+        ("short-is-invalid", FindingCode.UNDOCUMENTED_RETURN),
+    ):
+        monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
+        with Worker(tiny) as worker:
+            assert worker.try_create(replace(config, fail_allocation=3)) == (False, True)
+            failed = {FindingCode(finding.code): finding for finding in worker.findings() if finding.failed}
+            assert code in failed
+            assert VERDICTS[code].describe(failed[code].a, failed[code].b)
+
+
+@pytest.mark.parametrize(("habit", "features"), [("none", ALL), ("maps", ALL), ("maps", 0)])
+def test_an_add_without_memory_changes_nothing(
+    habit: str, features: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The k-th allocation or mapping of an ADD fails: it is refused or done otherwise, nothing is left."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", habit)
+    ops = [Op(Code.ADD, OpFlag.FAIL_ALLOC, 1, 3, b=k, c=k) for k in range(7)] * 3
+    with Worker(tiny) as worker:
+        assert worker.create(_config(256, features))
+        results = [Result(*fields) for fields in RESULT.iter_unpack(worker.run(_ops(*ops)))]
+        assert {result.status for result in results} == ({0, ENOSPC} if habit == "maps" else {0})
+        worker.run(_ops(Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=99), *[Op(Code.GET)] * 22))
+        worker.destroy()
+        assert [finding for finding in worker.findings() if finding.failed] == []
+
+
+@pytest.mark.parametrize(
+    ("features", "code"), [(0, FindingCode.EVENT_WORD_HEEDED), (EVENT_IDX, FindingCode.FLAGS_HEEDED)]
+)
+def test_a_kick_that_is_lost_for_another_reason_is_not_put_down_to_the_other_word(
+    features: int, code: FindingCode, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that never kicks has lost its kick also before the word without influence was moved."""
+    moved = Op(Code.SET_FLAGS, a=1) if features else Op(Code.SET_AVAIL_EVENT, a=500)
+    ops = [Op(Code.ADD, a=1), Op(Code.KICK)]
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, features))
+        worker.run(_ops(moved, *ops))
+        made = {finding.code: finding for finding in worker.findings()}
+        assert (made[code].checked, made[code].failed) == (1, 0)
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "kick-never")
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, features))
+        worker.run(_ops(*ops, moved))
+        failed = {FindingCode(finding.code) for finding in worker.findings() if finding.failed}
+        assert failed == {FindingCode.KICK_LOST_EVENT if features else FindingCode.KICK_LOST_FLAGS}
+
+
+def test_a_length_that_legacy_devices_report_is_not_held_against_the_token(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The used length counts readable bytes: what get_buf says of it matters not, that it comes back does."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "legacy")
+    ops = [Op(Code.ADD, a=2, in_=1, b=9), Op(Code.KICK), Op(Code.READ)]
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, 0, "legacy"))
+        results = worker.run(_ops(*ops, Op(Code.COMPLETE, OpFlag.TOTAL_LENGTH, c=1), Op(Code.GET)))
+        got = [Result(*fields) for fields in RESULT.iter_unpack(results)][-1]
+        assert (got.status, got.length) == (1, sum(segment(9, i)[1] for i in range(3)))
+        made = {finding.code: finding for finding in worker.findings()}
+        assert (made[FindingCode.USED_LENGTH].checked, made[FindingCode.USED_LENGTH].failed) == (1, 0)
+
+
+@pytest.mark.parametrize("features", [IN_ORDER, EVERYTHING])
+def test_one_used_entry_retires_a_batch(features: int, tiny: Path) -> None:
+    """With IN_ORDER five chains come back for one used entry, which names the last of them."""
+    ops = [*[Op(Code.ADD, a=1, b=i) for i in range(6)], Op(Code.KICK), Op(Code.READ)]
+    with Worker(tiny) as worker:
+        assert worker.create(_config(16, features))
+        results = worker.run(_ops(*ops, Op(Code.COMPLETE, a=3, b=7, c=5), *[Op(Code.GET)] * 6))
+        got = [Result(*fields) for fields in RESULT.iter_unpack(results)][-6:]
+        assert [(result.status, result.token) for result in got] == [*[(1, k) for k in range(1, 6)], (0, 0)]
+        used = bytes(worker.used_view())
+        assert int.from_bytes(used[2:4], "little") == 5
+        assert [int.from_bytes(used[4 + 8 * i :][:4], "little") for i in range(5)] == [4, 0, 0, 0, 0]
+        made = {finding.code: finding for finding in worker.findings()}
+        assert (made[FindingCode.BATCH_RETIRED].checked, made[FindingCode.BATCH_RETIRED].failed) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("map-and-unmap-early", "while the device owned it"),
+        ("map-and-unmap-twice", "nothing is mapped there"),
+        ("map-and-lengthen", "with another length"),
+        ("map-and-forget", "never unmapped"),
+    ],
+)
+@pytest.mark.parametrize("features", [0, INDIRECT])
+def test_each_way_to_go_wrong_with_mappings(
+    fault: str, said: str, features: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unmapped twice, too early, with another length or never: each is said in its own words."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
+    ops = [*[Op(Code.ADD, a=2)] * 3, Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=3), Op(Code.GET)]
+    with Worker(tiny) as worker:
+        found = {
+            FindingCode(finding.code): finding for finding in _life(worker, _config(16, features), _ops(*ops))
+        }
+    mapping = found[FindingCode.MAPPING]
+    assert said in VERDICTS[FindingCode.MAPPING].describe(mapping.a, mapping.b)

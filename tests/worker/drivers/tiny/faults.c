@@ -10,15 +10,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static const char *chosen(void)
+{
+    static const char *name;
+
+    if (name == NULL)
+        name = getenv("RINGPROOF_TINY_FAULT");
+    if (name == NULL)
+        name = "none";
+    return name;
+}
+
 int fault(const char *name)
 {
-    static const char *chosen;
+    return strcmp(chosen(), name) == 0;
+}
 
-    if (chosen == NULL)
-        chosen = getenv("RINGPROOF_TINY_FAULT");
-    if (chosen == NULL)
-        chosen = "none";
-    return strcmp(chosen, name) == 0;
+int faults(const char *beginning)
+{
+    return strncmp(chosen(), beginning, strlen(beginning)) == 0;
 }
 
 static uint64_t noise(struct tiny *t)
@@ -37,8 +47,23 @@ void misplace(struct tiny *t, struct rp_ring_parts *parts)
         parts->desc += 8;
     if (fault("parts-overlap"))
         parts->used = parts->desc;
+    if (fault("parts-unset"))
+        memset(parts, 0, sizeof(*parts));
     if (fault("ring-not-zero"))
         t->used[0] = 1;
+    if (fault("idx-not-zero"))
+        t->avail[1] = 1;
+}
+
+void call_out_of_time(const struct rp_env *env)
+{
+    static const struct rp_env *before;
+
+    if (fault("late-call") && before != NULL)
+        before->notify(before->context, before->queue_index);
+    if (fault("kick-early"))
+        env->notify(env->context, env->queue_index);
+    before = env;
 }
 
 /* As fork, of which the worker hears. */
@@ -89,6 +114,8 @@ void scribble(struct tiny *t, uint16_t head)
         memset((uint8_t *)t->desc + (3 << 20), 1, 8);
     if (fault("stray-between") && t->n == 256)
         ((uint8_t *)t->desc)[6000] = 1;
+    if (fault("length-sum") && (d->flags & NEXT) != 0)
+        d->len = t->desc[d->next].len = 0xffffffff;
     if (fault("canary"))
         ((uint8_t *)t->slots)[t->n * sizeof(t->slots[0])] = 0;
     if (fault("canary-before"))
@@ -102,7 +129,7 @@ void scribble(struct tiny *t, uint16_t head)
     if (fault("avail-event"))
         *avail_event(t) = 5;
     if (fault("head-range"))
-        t->avail[2 + (t->avail_idx & (t->n - 1))] = (uint16_t)t->n;
+        t->avail[2 + (t->avail_idx % t->n)] = (uint16_t)t->n;
     if (fault("next-range"))
         d->flags = NEXT, d->next = (uint16_t)(t->n + 3);
     if (fault("loop"))
