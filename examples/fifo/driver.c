@@ -64,12 +64,12 @@ static void destroy(void *opaque)
 static bool place_ring(struct queue *queue, struct rp_ring_parts *parts)
 {
     const struct rp_env *env = queue->env;
-    size_t n = queue->size, alignment = env->layout == RP_LAYOUT_LEGACY ? 4096 : 16;
+    size_t n = queue->size, alignment = env->layout == RP_LAYOUT_LEGACY ? 4096 : 4;
     size_t avail_at = 16 * n, used_at = (avail_at + 4 + 2 * n + 2 + alignment - 1) & ~(alignment - 1);
     uint8_t *ring;
 
     queue->ring_bytes = used_at + 4 + 8 * n + 2;
-    ring = env->allocate(env->context, queue->ring_bytes, alignment, &parts->desc);
+    ring = env->allocate(env->context, queue->ring_bytes, 4096, &parts->desc);
     if (ring == NULL)
         return false;
     memset(ring, 0, queue->ring_bytes);
