@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMINGS (1u << 18)
+#define NAMINGS (1u << 16)
 
 enum state { UNKNOWN, OFFERED, HELD, RETURNED };
 
@@ -77,15 +77,14 @@ static void name(struct rp_hostile *hostile, uint64_t position, uint32_t id)
 {
     uint32_t kept = 0;
 
+    if (hostile->blurred)
+        return;
     if (hostile->count == NAMINGS) {
         for (uint32_t i = 0; i < hostile->count; i++)
             if (hostile->namings[i].position >= hostile->cursor)
                 hostile->namings[kept++] = hostile->namings[i];
         hostile->count = kept;
-    }
-    if (hostile->count == NAMINGS) {
-        hostile->blurred = true;
-        return;
+        hostile->blurred = kept > NAMINGS / 2;
     }
     hostile->namings[hostile->count].position = position;
     hostile->namings[hostile->count++].id = id;
@@ -96,6 +95,7 @@ static void name(struct rp_hostile *hostile, uint64_t position, uint32_t id)
 static void catch_up(struct rp_hostile *hostile)
 {
     const struct rp_device *device = hostile->device;
+    uint32_t n = device->config.queue_size;
     uint16_t more = (uint16_t)(device->shadow_used_idx - (uint16_t)hostile->exposed);
 
     for (; hostile->published < device->published; hostile->published++) {
@@ -103,6 +103,10 @@ static void catch_up(struct rp_hostile *hostile)
 
         if (chain->readable && chain->token != 0 && chain->token < hostile->tokens)
             hostile->heads[chain->token] = chain->head + 1u;
+    }
+    if (more > n) { /* each slot is exposed more than once, and holds what it holds */
+        hostile->exposed += more - n;
+        more = (uint16_t)n;
     }
     for (; more > 0; more--, hostile->exposed++)
         name(hostile, hostile->exposed, device->shadow_used[rp_slot(device, (uint16_t)hostile->exposed)].id);
@@ -133,19 +137,22 @@ void rp_hostile_offered(struct rp_hostile *hostile, uint64_t token, bool taken)
         hostile->states[token] = taken ? HELD : UNKNOWN;
 }
 
-/* Whether an exposed entry names this head; if so, those before it no longer count. */
+/* Whether an exposed entry names this head; if so, those before it no longer count. An entry that was written
+ * over while it was exposed is what stands in its slot now: it counts as the oldest one of that slot. */
 static bool named(struct rp_hostile *hostile, uint32_t head)
 {
     uint64_t first = UINT64_MAX;
 
     for (uint32_t i = 0; i < hostile->count; i++) {
         const struct rp_naming *naming = &hostile->namings[i];
+        uint64_t ahead = naming->position - hostile->cursor;
 
-        if (naming->id == head && naming->position >= hostile->cursor && naming->position < first)
-            first = naming->position;
+        if (naming->id == head && naming->position >= hostile->cursor &&
+            ahead % hostile->device->config.queue_size < first)
+            first = ahead % hostile->device->config.queue_size;
     }
     if (first != UINT64_MAX)
-        hostile->cursor = first + 1;
+        hostile->cursor += first + 1;
     return first != UINT64_MAX;
 }
 

@@ -44,8 +44,8 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
     return _saved(document, failure.check, pair.process.name, directory)
 
 
-def keep_alone(failure: Failure, alone: Alone, directory: Path) -> Path | None:
-    """Do as :func:`keep` for a failure that no reference follows."""
+def keep_alone(failure: Failure, alone: Alone, directory: Path, *, injection: str = "") -> Path | None:
+    """Do as :func:`keep` for a failure that no reference follows; ``injection`` is what the device did."""
     if len(failure.operations) > _LONGEST:
         return None
     alone.attempt(failure.config, failure.operations)
@@ -56,9 +56,14 @@ def keep_alone(failure: Failure, alone: Alone, directory: Path) -> Path | None:
         violated=failure.detail,
         driver=alone.process.name,
         results=[Result(*values) for values in RESULT.iter_unpack(alone.results)],
-        meta={"check": failure.check, "clause": failure.clause, "step": failure.step},
+        meta={
+            "check": failure.check,
+            "clause": failure.clause,
+            "step": failure.step,
+            **({"injection": injection} if injection else {}),
+        },
     )
-    return _saved(document, failure.check, alone.process.name, directory)
+    return _saved(document, injection or failure.check, alone.process.name, directory)
 
 
 def _saved(document: TraceDocument, check: str, driver: str, directory: Path) -> Path:
