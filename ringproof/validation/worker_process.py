@@ -30,6 +30,7 @@ Nothing else of the program is exported: a driver may have functions of the same
 """
 
 
+_ASAN_OPTIONS = "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1"
 _REPORT_BYTES = 1 << 16  # of output in which a sanitizer's report is looked for
 
 
@@ -100,7 +101,9 @@ class WorkerProcess(Generic[HeaderType]):
         """
         self.library = library
         self.timeout = timeout
+        # AddressSanitizer reserves more addresses than any limit allows; it counts what is used by itself.
         self.memory_limit = 0 if library.sanitizer else memory_limit
+        self._resident = memory_limit if library.sanitizer else 0
         self._program = program
         self._file = shared
         self._process: subprocess.Popen[bytes] | None = None
@@ -192,7 +195,9 @@ class WorkerProcess(Generic[HeaderType]):
         if runtime is not None:
             # It insists on being there first; leaks are counted by the harness itself.
             environment["LD_PRELOAD"] = runtime
-            environment["ASAN_OPTIONS"] = "abort_on_error=1:detect_leaks=0:allocator_may_return_null=1"
+            environment["ASAN_OPTIONS"] = _ASAN_OPTIONS + (
+                f":hard_rss_limit_mb={self._resident >> 20}" if self._resident else ""
+            )
         environment["UBSAN_OPTIONS"] = "abort_on_error=1"
         return environment
 
