@@ -217,6 +217,52 @@ HOOK(__tsan_atomic128_store, volatile rp_u128 *at, rp_u128 value, int order)
     has_written(at, sizeof(*at), ORDER(order));
 }
 
+static bool exchange128(volatile rp_u128 *at, rp_u128 *expected, rp_u128 value, int order, int failed)
+{
+    bool done = *at == *expected;
+
+    settle();
+    *expected = *at;
+    will_read(at, sizeof(*at), ORDER(done ? order : failed));
+    if (done) {
+        *at = value;
+        has_written(at, sizeof(*at), ORDER(order));
+        has_modified(ORDER(order));
+    }
+    return done;
+}
+
+#define MODIFY128(name, change) \
+    rp_u128 __tsan_atomic128_##name(volatile rp_u128 *at, rp_u128 value, int order); \
+    rp_u128 __tsan_atomic128_##name(volatile rp_u128 *at, rp_u128 value, int order) \
+    { \
+        rp_u128 old = *at; \
+\
+        (void)exchange128(at, &(rp_u128){old}, change, order, order); \
+        return old; \
+    }
+
+MODIFY128(exchange, value)
+MODIFY128(fetch_add, old + value)
+MODIFY128(fetch_sub, old - value)
+MODIFY128(fetch_and, old & value)
+MODIFY128(fetch_or, old | value)
+MODIFY128(fetch_xor, old ^ value)
+MODIFY128(fetch_nand, ~(old & value))
+
+#define COMPARE128(name, type, at_expected, answer) \
+    type __tsan_atomic128_compare_exchange_##name(volatile rp_u128 *at, rp_u128 at_expected, rp_u128 value, \
+                                                  int order, int failed); \
+    type __tsan_atomic128_compare_exchange_##name(volatile rp_u128 *at, rp_u128 at_expected, rp_u128 value, \
+                                                  int order, int failed) \
+    { \
+        answer; \
+    }
+
+COMPARE128(strong, int, *expected, return exchange128(at, expected, value, order, failed))
+COMPARE128(weak, int, *expected, return exchange128(at, expected, value, order, failed))
+COMPARE128(val, rp_u128, expected, (void)exchange128(at, &expected, value, order, failed); return expected)
+
 /* With `--wrap` the linker of an instrumented library leads these three here: the compiler has not looked into
  * them. */
 

@@ -178,12 +178,11 @@ static void check_owned(void)
             rp_check(device->log, RP_FIND_CHAIN_CHANGED,
                      memcmp((const void *)(uintptr_t)&device->desc[i], &device->shadow_desc[i], 16) == 0,
                      RP_PAIR(RP_PLACE_DESCRIPTOR, i), 0);
-    for (uint64_t entry = device->read_count;
-         order.first_slot < order.end_slot && entry < device->published; entry++) {
-        uint32_t slot = (uint32_t)(entry % order.n);
+    for (uint32_t slot = order.first_slot; slot < order.end_slot; slot++) {
+        uint64_t entry = device->read_count + (slot + order.n - device->read_count % order.n) % order.n;
         uint16_t head = device->avail[2 + slot];
 
-        if (slot >= order.first_slot && slot < order.end_slot)
+        if (entry < device->published)
             rp_check(device->log, RP_FIND_CHAIN_CHANGED, head == device->shadow_avail[slot],
                      RP_PAIR(RP_PLACE_AVAIL_SLOT, slot), RP_PAIR(head, device->shadow_avail[slot]));
     }
