@@ -90,9 +90,7 @@ static void name(struct rp_hostile *hostile, uint64_t position, uint32_t id)
     hostile->namings[hostile->count++].id = id;
 }
 
-/* Writes down which heads were published and which entries exposed since the last time. used_idx that goes
- * back goes on by nearly 65536 for whoever looks at it. */
-static void catch_up(struct rp_hostile *hostile)
+void rp_hostile_catch_up(struct rp_hostile *hostile)
 {
     const struct rp_device *device = hostile->device;
     uint32_t n = device->config.queue_size;
@@ -114,7 +112,7 @@ static void catch_up(struct rp_hostile *hostile)
 
 void rp_hostile_named(struct rp_hostile *hostile, uint32_t id)
 {
-    catch_up(hostile);
+    rp_hostile_catch_up(hostile);
     name(hostile, hostile->exposed - 1, id);
 }
 
@@ -127,7 +125,7 @@ void rp_hostile_offer(struct rp_hostile *hostile, uint64_t token)
 
 void rp_hostile_offered(struct rp_hostile *hostile, uint64_t token, bool taken)
 {
-    catch_up(hostile);
+    rp_hostile_catch_up(hostile);
     if (token == 0 || token >= hostile->tokens)
         return;
     if (!taken)
@@ -181,7 +179,7 @@ void rp_hostile_returned(struct rp_hostile *hostile, uint64_t token)
     bool held = holds(hostile, token), due = true;
     uint64_t why = RP_TOKEN_NOT_HELD;
 
-    catch_up(hostile);
+    rp_hostile_catch_up(hostile);
     if (held) {
         hostile->states[token] = RETURNED;
         /* With IN_ORDER, entries need not be looked at: the order says whose they are. */

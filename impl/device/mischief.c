@@ -301,12 +301,10 @@ static int payload(struct rp_hostile *hostile, uint32_t which, uint32_t value)
     return done;
 }
 
-int rp_mischief(struct rp_hostile *hostile, const struct rp_op *op, uint32_t *id)
+static int act(struct rp_hostile *hostile, const struct rp_op *op, uint32_t *id)
 {
     struct rp_device *device = hostile->device;
 
-    *id = 0;
-    rp_device_observe(device);
     switch (op->a) {
     case RP_MISCHIEF_ID_RANGE:
         return id_range(device, op->b, op->c, id);
@@ -332,6 +330,18 @@ int rp_mischief(struct rp_hostile *hostile, const struct rp_op *op, uint32_t *id
     default:
         return RP_STATUS_UNSUPPORTED;
     }
+}
+
+int rp_mischief(struct rp_hostile *hostile, const struct rp_op *op, uint32_t *id)
+{
+    int status;
+
+    *id = 0;
+    rp_device_observe(hostile->device);
+    rp_hostile_catch_up(hostile);
+    status = act(hostile, op, id);
+    rp_hostile_catch_up(hostile);
+    return status;
 }
 
 void rp_mischief_settle(void)

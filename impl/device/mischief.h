@@ -78,6 +78,9 @@ void rp_hostile_detached(struct rp_hostile *hostile, uint64_t token);
 /* The driver said RP_EBROKEN. */
 void rp_hostile_refused(struct rp_hostile *hostile);
 
+/* Writes down which heads were published and which entries exposed since the last time: to be called before and
+ * after used_idx is moved as no honest device does. One that goes back goes on by nearly 65536 for whoever looks. */
+void rp_hostile_catch_up(struct rp_hostile *hostile);
 /* The entry exposed last held this id, too. */
 void rp_hostile_named(struct rp_hostile *hostile, uint32_t id);
 

@@ -55,7 +55,7 @@ class Wrong:
 class Course:
     """What came of the runs under one injection, or under a mixture of all.
 
-    ``reactions`` counts runs by what the driver did: "refused", "marked itself broken" or "ignored it"; runs
+    ``reactions`` counts runs by what the driver did: "refused it", "marked itself broken" or "ignored it"; runs
     in which the device found no occasion are not among them. ``broken_off`` says that time was up first.
     """
 
@@ -75,13 +75,14 @@ def reaction(operations: Sequence[Op], results: Sequence[Result]) -> str:
         if operation.code == Code.MISCHIEF:
             done = done or result.status == 1 or (operation.a == Mischief.INTERRUPT and result.status >= 0)
         elif done and operation.code in (Code.ADD, Code.GET):
-            answers.append(result.status)
+            answers.append((operation.code, result.status))
     if not done:
         return ""
-    if EBROKEN not in answers:
+    first = next((at for at, (_, status) in enumerate(answers) if status == EBROKEN), None)
+    if first is None:
         return "ignored it"
-    after = answers[answers.index(EBROKEN) :]
-    return "marked itself broken" if all(answer < 0 for answer in after) else "refused"
+    gets = [status for code, status in answers[first:] if code == Code.GET]
+    return "marked itself broken" if all(status == EBROKEN for status in gets) else "refused it"
 
 
 def run_injection(
