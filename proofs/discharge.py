@@ -30,6 +30,13 @@ BUDGET = 12_000_000
 HINTED = 500_000
 """Resources for the attempt from hinted hypotheses: the dearest takes less than half."""
 
+CHANCES = 4
+"""Other seeds that a proof from hinted hypotheses gets, before all of them are given to the solver.
+
+What a search finds late or never from one seed it mostly finds at once from another; among all hypotheses it
+is lost more easily. A mutant's obligations, most of which no search proves, get none.
+"""
+
 PATIENCE = 1_000_000
 """Resources for the attempt on a mutant from all hypotheses, before small rings are searched."""
 
@@ -220,6 +227,8 @@ def _verdict(
 ) -> ObligationResult:
     """Prove or refute one obligation: from the hinted hypotheses, from all, on small rings, and insisting.
 
+    A hinted proof is tried from other seeds, too, unless the proof is likely to fail (``patience``).
+
     Before small rings are looked at, all hypotheses get the resources of ``patience``; with none they wait.
     """
     budget, answer = task.budget, Answer("unknown", 0.0, 0)
@@ -228,6 +237,11 @@ def _verdict(
     if few is not None and answer.result != "unsat":
         answer = refute(few, min(HINTED, budget))
     result = ObligationResult(obligation.label, "unknown", answer.seconds, answer.rlimit)
+    for seed in range(1, 1 + (CHANCES if patience >= budget else 0)):
+        if few is None or answer.result == "unsat":
+            break
+        answer = refute(few, min(HINTED, budget), seed=seed)
+        result = _spent(result, answer)
     if answer.result != "unsat" and (patience or not obligation.every_size):
         answer = refute(query, min(patience or budget, budget))
         result = _spent(result, answer)

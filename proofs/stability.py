@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from . import arguments as command_line
 from . import pool
-from .discharge import BUDGET, HINTED, PATIENCE, SMALL_SIZES
+from .discharge import BUDGET, CHANCES, HINTED, PATIENCE, SMALL_SIZES
 from .hints import HINTS
 from .renaming import Renaming, renamed
 from .solver import Answer, SolverMismatch, refute, refute_here, require_pinned
@@ -176,9 +176,9 @@ def _decide(
     """Prove or refute one obligation, trying what the engine tries in its order."""
     spent = 0
 
-    def ask(query: Query, limit: int, how: Callable[..., Answer] = refute) -> str:
+    def ask(query: Query, limit: int, how: Callable[..., Answer] = refute, after: int = 0) -> str:
         nonlocal spent
-        answer = how(query if renaming is None else renamed(query, renaming), limit, seed=seed)
+        answer = how(query if renaming is None else renamed(query, renaming), limit, seed=seed + after)
         spent += answer.rlimit
         return answer.result
 
@@ -187,8 +187,9 @@ def _decide(
     if hint is not None:
         few = {name: hypothesis for name, hypothesis in query.hypotheses.items() if name in hint}
         # The quick way first, itself a variation: what was asked before plays a part, too.
-        for how in (refute_here, refute):
-            if ask(replace(query, hypotheses=few), min(HINTED, budget), how) == "unsat":
+        chances = CHANCES if patience >= budget else 0
+        for how, after in ((refute_here, 0), *((refute, after) for after in range(1 + chances))):
+            if ask(replace(query, hypotheses=few), min(HINTED, budget), how, after) == "unsat":
                 return Outcome("proved", spent)
     result = ask(query, patience)
     if result == "unsat":

@@ -138,16 +138,26 @@ def _three_quarters(t: Taken) -> Flag:
     return both(within, t.after.bufs >= 0, implies(flight > 0, s.last_used + t.after.bufs < s.published))
 
 
+def _late_past_event(t: Taken) -> Flag:
+    return t.queue.is_late(t.before) == (t.before.used > t.before.event)
+
+
 DELAYED = (
     claim(
         "it waits for three quarters of what is in flight, and never for all",
         "enable_cb_delayed",
         _three_quarters,
     ),
+    # Apart, for neither needs to know how three quarters are rounded: together they take a search.
     claim(
-        "it is late just when more was used than that",
+        "after a delay it is late just when more was used than that",
         "poll",
-        lambda t: t.queue.is_late(t.before) == (t.before.used > t.before.event),
+        lambda t: (t.before.delayed, _late_past_event(t)),
+    ),
+    claim(
+        "without one it is late just when anything was used",
+        "poll",
+        lambda t: (no(t.before.delayed), _late_past_event(t)),
     ),
     claim(
         "used_event is the number computed",

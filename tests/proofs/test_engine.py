@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from ringproof.model.ring import Ring
+from ringproof.proofs import discharge as discharging
 from ringproof.proofs import engine, solver
-from ringproof.proofs.discharge import ObligationResult, Task, TaskResult
+from ringproof.proofs.discharge import CHANCES, ObligationResult, Task, TaskResult, discharge
 from ringproof.proofs.engine import UnknownMutantError, UnknownTheoremError, prove
 from ringproof.proofs.pool import Failure
 from ringproof.proofs.report import TheoremResult
+from ringproof.proofs.solver import Answer
+from ringproof.proofs.theorem import Query
 from ringproof.proofs.theorems import PREMISES, THEOREMS
 
 SOME = ["num-free-exact", "callbacks-rearmed", "need-event-exact"]
@@ -87,6 +90,45 @@ def test_a_starved_run_is_unknown_with_a_reason() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("good", [0, 1, CHANCES, None])
+def test_a_seed_that_leads_nowhere_is_not_the_last_word(
+    good: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hinted proof is tried from the other seeds, in order; only then all hypotheses are asked."""
+    asked: list[tuple[int, int]] = []
+    ask = discharging.refute
+
+    def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
+        asked.append((seed, rlimit))
+        hinted = rlimit == discharging.HINTED
+        lost = hinted and (good is None or seed < good)
+        return Answer("unknown", 0.25, 10, "canceled") if lost else ask(query, rlimit, seed=seed)
+
+    monkeypatch.setattr(discharging, "refute", refute)
+    (result,) = discharge(Task("bad-ring-never", "between", witness=False)).obligations
+    last = CHANCES if good is None else good
+    whole = [(0, discharging.BUDGET)] if good is None else []
+    assert asked == [(seed, discharging.HINTED) for seed in range(1 + last)] + whole
+    assert (result.verdict, result.reason) == ("proved", "")
+    assert result.rlimit > 10 * last
+    assert result.seconds > 0.25 * last
+
+
+def test_a_mutant_gets_no_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What most likely has no proof is not looked for from five seeds."""
+    asked: list[int] = []
+    ask = discharging.refute
+
+    def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
+        asked.append(seed)
+        return ask(query, rlimit, seed=seed)
+
+    monkeypatch.setattr(discharging, "refute", refute)
+    found = discharge(Task("free-list-sound", "get", "A6")).obligations
+    assert [entry.verdict for entry in found][-1] == "refuted"
+    assert set(asked) == {0}
+
+
 def test_kill_names_the_mutants_of_each_theorem() -> None:
     """With mutants tried, each theorem lists those it kills and the report the whole table."""
     report = prove(["callbacks-rearmed", "need-event-exact"], kill=True, jobs=2)
