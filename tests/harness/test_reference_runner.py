@@ -16,7 +16,14 @@ from ringproof.impl.harness.operations import (
     Result,
     segment,
 )
-from ringproof.impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner, Violation
+from ringproof.impl.harness.reference_runner import (
+    F_IN_ORDER,
+    F_NOTIFICATION_DATA,
+    OperationError,
+    QueueConfig,
+    ReferenceRunner,
+    Violation,
+)
 from ringproof.impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC
 from ringproof.patching import load_reference_mutant
 
@@ -283,3 +290,47 @@ def test_mutants_run_beside_the_reference() -> None:
     mutant: ModuleType = load_reference_mutant("A5")
     wrong, right = ReferenceRunner(QueueConfig(4), reference=mutant), ReferenceRunner(QueueConfig(4))
     assert (wrong.step(Op(Code.ADD, a=1)).num_free, right.step(Op(Code.ADD, a=1)).num_free) == (2, 3)
+
+
+def test_in_order_completes_the_oldest() -> None:
+    """With IN_ORDER the device keeps the order, whatever is picked; the reference sees single entries."""
+    runner = ReferenceRunner(QueueConfig(8, 1 << 32 | F_IN_ORDER, layout="modern", profile="virtio-1.x"))
+    runner.run([*[Op(Code.ADD, a=1)] * 5, Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, a=3, b=2, c=3)])
+    assert [runner.step(Op(Code.GET)).token for _ in range(4)] == [1, 2, 3, 0]
+    runner.run([Op(Code.COMPLETE, a=1, c=1)])
+    assert runner.step(Op(Code.GET)).token == 4
+
+
+@pytest.mark.parametrize(
+    ("layout", "features", "total"),
+    [("legacy", 0, True), ("legacy", 1 << 32, False), ("modern", 0, False)],
+)
+@pytest.mark.parametrize("indirect", [0, 1 << 28])
+def test_legacy_devices_report_the_total_length(
+    layout: str, features: int, total: bool, indirect: int
+) -> None:
+    """TOTAL_LENGTH counts readable bytes, too, where the queue is a legacy device's, and only there."""
+    runner = ReferenceRunner(QueueConfig(8, features | indirect, layout=layout, profile="virtio-1.x"))
+    runner.run([Op(Code.ADD, 0, 1, 2, 9), Op(Code.READ), Op(Code.COMPLETE, OpFlag.TOTAL_LENGTH, c=1)])
+    lengths = [segment(9, i)[1] for i in range(3)]
+    assert runner.step(Op(Code.GET)).length == (sum(lengths) if total else lengths[2])
+
+
+def test_a_size_that_is_no_power_of_two_runs_on_the_next_one() -> None:
+    """The reference's queue is larger; what is compared by meaning is the same up to index 65535."""
+    config = QueueConfig(100, layout="modern", profile="virtio-1.x")
+    assert (config.exact, config.reference_size) == (False, 128)
+    runner = ReferenceRunner(config)
+    assert len(runner.desc_bytes()) == 16 * 128
+    assert runner.step(Op(Code.ROUNDS, a=300)).status == 300
+    with pytest.raises(ValueError, match="not a power of two"):
+        config.placement()
+    assert QueueConfig(128).exact
+    assert not QueueConfig(128, 1 << 32 | F_NOTIFICATION_DATA).exact
+
+
+def test_the_second_allocation_of_an_add_is_none() -> None:
+    """The reference allocates one table: without it, it does otherwise; no later one is missed."""
+    for number, descriptors in ((0, 3), (1, 3), (2, 1)):
+        runner = ReferenceRunner(QueueConfig(8, 1 << 28, profile="virtio-1.x"))
+        assert runner.step(Op(Code.ADD, OpFlag.FAIL_ALLOC, 0, 3, 5, number)).num_free == 8 - descriptors

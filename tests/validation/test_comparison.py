@@ -1,13 +1,21 @@
 """Comparing a driver's results with the reference's, byte for byte and by meaning."""
 
+from pathlib import Path
+
 import pytest
 
+from ringproof.building import build_driver
 from ringproof.impl.harness.operations import RESULT, Code, Op, OpFlag, Result
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.validation.comparison import ByMeaning, ByteForByte, Difference, memory_difference
-from ringproof.validation.generator import packed
+from ringproof.validation.generator import Generator, packed
+from ringproof.validation.pairing import Pair
+from ringproof.validation.process import Process
 
 EVENT_IDX = 1 << 29
+IN_ORDER = 1 << 32 | 1 << 35
+NOTIFICATION_DATA = 1 << 32 | 1 << 38
+TINY = Path(__file__).parents[1] / "worker" / "drivers" / "tiny"
 ROUND = [Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=1), Op(Code.GET)]
 
 
@@ -214,3 +222,32 @@ def test_rounds_among_other_chains_hide_whose_token_came_back() -> None:
     assert _by_meaning(operations, kept) is not None
     lost = [*results[:2], results[3], results[3]]
     assert _by_meaning(operations, lost) is not None
+
+
+@pytest.mark.parametrize("size", [3, 8, 100])
+@pytest.mark.parametrize("features", [0, IN_ORDER, IN_ORDER | NOTIFICATION_DATA | EVENT_IDX | 1 << 28])
+def test_batches_and_odd_sizes_agree_by_meaning(
+    size: int, features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver with IN_ORDER, or an odd queue size, is compared with a reference that has neither."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "any-size")
+    config = QueueConfig(size, features, "modern", True, "virtio-1.x", 1)
+    with Process(build_driver(TINY), patience=10) as process:
+        pair = Pair.of(process)
+        generator = Generator(size, pair.offered, 7, features)
+        failures = [pair.begin(config), *[pair.run(generator.phase()) for _ in range(5)]]
+        failures += [pair.run(packed(Op(Code.ADD, a=1), Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ)))]
+        failures += [pair.run(packed(Op(Code.COMPLETE, a=1, c=2), *[Op(Code.GET)] * 3)), pair.end()]
+        assert failures == [None] * len(failures)
+        assert (pair.compared[size], pair.given_up) == (7, {})
+
+
+def test_lengths_of_legacy_devices_are_left_to_the_device() -> None:
+    """After a COMPLETE that counts readable bytes, the lengths get_buf tells are not compared any more."""
+    operations = [*ROUND[:3], Op(Code.COMPLETE, OpFlag.TOTAL_LENGTH, c=1), Op(Code.GET)]
+    results = _results(operations)
+    results[4] = results[4]._replace(length=12345)
+    assert _by_meaning(operations, results) is None
+    plain = _results(ROUND)
+    plain[4] = plain[4]._replace(length=12345)
+    assert _by_meaning(ROUND, plain) is not None
