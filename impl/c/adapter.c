@@ -6,11 +6,11 @@
 
 #ifdef RP_ADAPTER_LINUX_3_11
 #define PROFILE RP_PROFILE_LINUX_3_11
-#define TRAITS  RP_TRAIT_LINUX_3_11
+#define TRAITS  (RP_TRAIT_LINUX_3_11 | RP_TRAIT_C11_ORDER)
 #define NAME    "ringproof linux-3.11"
 #else
 #define PROFILE RP_PROFILE_VIRTIO_1
-#define TRAITS  RP_TRAIT_VIRTIO_1
+#define TRAITS  (RP_TRAIT_VIRTIO_1 | RP_TRAIT_C11_ORDER)
 #define NAME    "ringproof virtio-1.x"
 #endif
 #define FEATURES (RP_F_INDIRECT_DESC | RP_F_EVENT_IDX | RP_F_VERSION_1)
