@@ -8,11 +8,28 @@ from ..impl.harness.reference_runner import QueueConfig
 from .failure import Failure
 from .generator import Generator
 from .pairing import Pair
+from .shrinking import Deadline
 
 WRAP = 1 << 16
 _OPENING = 8  # phases before the indices are carried to the wrap
 _UNKICKED = 5_000  # chains without a kick across the wrap; with the rounds more than 65536 await one
 _PATIENCE = 4  # times the operations asked for, when refusals keep avail_idx from the wrap
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a long run came to, as plain data: see :class:`LongRun`."""
+
+    queue_size: int
+    operations: int
+    advanced: int
+    accepted: int
+    shortfall: str
+
+    @property
+    def passed_the_wrap(self) -> bool:
+        """Whether avail_idx went past 65535."""
+        return self.advanced > WRAP
 
 
 @dataclass(slots=True)
@@ -21,7 +38,8 @@ class LongRun:
 
     ``wanted`` operations are run at least (a ROUNDS is one of them), and until avail_idx has moved on by
     more than 65536. ``advanced`` is by how much it did; ``accepted`` and ``returned`` count
-    chains outside of ROUNDS; ``shortfall`` says what did not come back.
+    chains outside of ROUNDS; ``shortfall`` says what did not come back. After ``until`` it comes to its end
+    however far it is.
     """
 
     pair: Pair
@@ -33,6 +51,7 @@ class LongRun:
     accepted: int = 0
     returned: int = 0
     shortfall: str = ""
+    until: Deadline | None = None
 
     def go(self) -> Failure | None:
         """Do the whole run, destroying the queue included; the first failure ends it."""
@@ -59,8 +78,14 @@ class LongRun:
         """Whether avail_idx went past 65535."""
         return self.advanced > WRAP
 
+    def carried(self) -> Carried:
+        """Return what it came to."""
+        return Carried(self.config.queue_size, self.operations, self.advanced, self.accepted, self.shortfall)
+
     @property
     def _enough(self) -> bool:
+        if self.until is not None and self.until.passed():
+            return True
         if self.operations >= _PATIENCE * self.wanted:
             return True
         return self.operations >= self.wanted and self.passed_the_wrap

@@ -11,7 +11,6 @@ from random import Random
 from ..impl.harness.frames import Frame, OutOfRoom, Packet
 from ..impl.harness.net_operations import NetCode, NetConfig, Op
 from ..traces.document import TraceError
-from .campaign import Options
 from .clauses import CLAUSES
 from .negotiation import possible
 from .net_configurations import Offer, described, probed_configs, traffic_configs
@@ -22,6 +21,7 @@ from .net_pair import NetPair
 from .net_shrinking import reduced
 from .net_worker import NetWorker
 from .observer import ORACLES, WARNINGS
+from .options import Options
 from .report import Check, CheckVerdict, Stage, ValidationReport, Verdict
 from .shapes import Shapes, pattern
 from .traffic import Traffic
@@ -314,7 +314,7 @@ def _look_again(campaign: _NetCampaign) -> None:
     if options.progress is not None:
         options.progress("network: what else follows from the difference")
     campaign.pair.known.add(AGREEMENT)
-    campaign.options = replace(options, quick=True, keep_going=True)
+    campaign.options = replace(options, quick=True, fail_fast=False)
     try:
         campaign.go()
     finally:

@@ -42,8 +42,13 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
 #endif
     q = env->allocate_private(env->context, private);
     ring = env->allocate(env->context, used_at + 6 + 8ul * n, align, &parts->desc);
-    if (q == NULL || ring == NULL)
+    if (q == NULL || ring == NULL) {
+        if (ring != NULL)
+            env->release(env->context, ring, used_at + 6 + 8ul * n);
+        if (q != NULL)
+            env->release_private(env->context, q, private);
         return RP_ENOMEM;
+    }
     q->bytes = used_at + 6 + 8ul * n;
     memset(ring, 0, q->bytes);
     q->env = env;
