@@ -2,7 +2,8 @@
 /*
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
  * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Some names
- * are no faults but habits: "publish-at-kick", "push", "rearm-once", "maps", "any-size" and "legacy".
+ * are no faults but habits: "publish-at-kick", "push", "rearm-once", "maps", "splits",
+ * "any-size" and "legacy".
  */
 #include "tiny.h"
 
@@ -137,6 +138,15 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
     int32_t placed;
     uint16_t head, slot;
 
+    if (fault("splits")) {
+        static struct rp_segment pieces[1024];
+        uint32_t pieces_out = split(segments, out, pieces, 512);
+
+        in = split(segments + out, in, pieces + pieces_out, 512);
+        out = pieces_out;
+        segments = pieces;
+        needed = total = out + in;
+    }
     t->adds++;
     if (fault("hang") && t->adds == 3)
         for (;;)
@@ -309,7 +319,7 @@ static int get_buf(void *queue, void **token, uint32_t *length)
         return RP_EBROKEN;
     *token = t->slots[head].token;
     *length = written;
-    if (fault("wrong-token"))
+    if (fault("wrong-token") || fault("hostile-wrong-token"))
         *token = (char *)*token + 1;
     if (fault("wrong-length"))
         ++*length;
