@@ -87,7 +87,8 @@ def test_the_checks_that_have_to_fail_are_known() -> None:
     known |= {injection.name for injection in INJECTIONS} | ORACLES.keys() | {"no-crash", "no-hang"}
     for mutant, row in rows(BITMAP).items():
         assert set(row.get("caught", ())) <= known, mutant
-    known = {f"clause-{clause}" for clause in CLAUSES} | {verdict.name for verdict in VERDICTS.values()}
+    known = {f"clause-{clause}" for clause in CLAUSES}
+    known |= {name for verdict in VERDICTS.values() for name in (verdict.name, verdict.property)}
     known |= NET_ORACLES.keys() | {check.name for check in NET_CHECKS.values()} | {"no-crash", "no-hang"}
     for mutant, row in rows(NETWORK).items():
         assert set(row.get("caught", ())) <= known, mutant
