@@ -55,6 +55,8 @@ struct rp_chain {
     uint64_t bytes;       /* of all its pieces */
     uint16_t head;
     bool     readable;    /* false: its head was out of range, there is nothing to read or complete */
+    bool     parted;      /* its pieces are those of what was added, cut or joined: what that was */
+    uint32_t seed, out, in;
 };
 
 /* A completed chain whose token was not returned yet. */

@@ -179,7 +179,7 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      "Descriptors name guest-physical memory that the driver was given, outside the ring itself.",
      unreachable),
     (FindingCode.CHAIN_DIFFERS, "chain-is-what-was-added", "2.7.13.1/n1", _FAIL, "chain-well-formed",
-     "A chain names exactly the segments that add was given, in order.", differs),
+     "A chain names exactly the bytes of the segments that add was given, in order.", differs),
     (FindingCode.CHAIN_UNKNOWN, "published-only-what-was-added", "2.7.13/n4", _FAIL, "indices-faithful",
      "avail_idx grows by exactly the number of chains added.",
      lambda a, b: f"{counted(a, 'entry')} published after {counted(b, 'successful add')}"),

@@ -1,5 +1,6 @@
 """Every check of the device can fail, each for the fault it is there for, and none fails without one."""
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 

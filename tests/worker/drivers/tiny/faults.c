@@ -103,6 +103,27 @@ void misbehave(struct tiny *t)
         t->free_stack[t->n + 16] = 0;
 }
 
+uint32_t split(const struct rp_segment *segments, uint32_t count, struct rp_segment *pieces, uint32_t most)
+{
+    uint32_t made = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct rp_segment left = segments[i];
+
+        while (left.length > 0 && made < most) {
+            uint32_t room = 4096 - (uint32_t)(left.address % 4096);
+            uint32_t bytes = left.length < room ? left.length : room;
+
+            pieces[made] = left;
+            pieces[made++].length = bytes;
+            left.data = (char *)left.data + bytes;
+            left.address += bytes;
+            left.length -= bytes;
+        }
+    }
+    return made;
+}
+
 void scribble(struct tiny *t, uint16_t head)
 {
     struct desc *d = &t->desc[head];

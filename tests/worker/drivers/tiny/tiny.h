@@ -61,6 +61,8 @@ int faults(const char *beginning);
 void misplace(struct tiny *t, struct rp_ring_parts *parts);
 /* Calls when it must not: in create, or with the environment of a queue that is gone. */
 void call_out_of_time(const struct rp_env *env);
+/* Parts segments at the ends of pages, as a driver may; how many pieces there are, `most` at the most. */
+uint32_t split(const struct rp_segment *segments, uint32_t count, struct rp_segment *pieces, uint32_t most);
 /* Ends, hangs, prints: what befalls the process rather than the ring. Acts at the third add. */
 void misbehave(struct tiny *t);
 /* Writes where it must not, now that the chain at `head` stands. */
