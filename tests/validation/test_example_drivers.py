@@ -14,7 +14,10 @@ from ringproof.validation.campaign import Options, validate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DRIVERS = ("lifo", "fifo")
-WARNINGS = {"lifo": set(), "fifo": {"rearmed-when-drained"}}  # those that the README of each explains
+WARNINGS: dict[str, set[str]] = {
+    "lifo": set(),
+    "fifo": {"rearmed-when-drained"},
+}  # those that the README of each explains
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2", "-fPIC", "-shared")
 NEEDS = ("plain", "accesses", "coverage", "hostile")
 FEATURES = ("INDIRECT_DESC", "EVENT_IDX", "VERSION_1", "IN_ORDER", "NOTIFICATION_DATA")
