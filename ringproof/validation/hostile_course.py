@@ -22,6 +22,7 @@ from .shrinking import reduced
 MIXED = "hostile-mixed"
 PATIENCE = 1.5
 """Seconds for a run of some hundred operations: what takes longer goes round in a loop."""
+_MUCH_PATIENCE = 4.0
 _SHRINKING_PATIENCE = 0.5
 _SHRINKING_SECONDS = 3.0
 _TIMES = 3
@@ -55,7 +56,7 @@ class Wrong:
 class Course:
     """What came of the runs under one injection, or under a mixture of all.
 
-    ``reactions`` counts runs by what the driver did: "refused it", "marked itself broken" or "ignored it"; runs
+    ``reactions`` counts runs by what the driver did: "refused it", "marked itself broken", "ignored it"; runs
     in which the device found no occasion are not among them. ``broken_off`` says that time was up first.
     """
 
@@ -160,8 +161,11 @@ def _go(
                 course.reactions[what] += 1
             if failure is None:
                 continue
+            kind = (failure.kind, failure.check)
+            if kind not in found and failure.kind == "hang" and not _hangs(failure, alone):
+                continue  # a busy machine
             hangs += failure.kind == "hang"
-            found.setdefault((failure.kind, failure.check), failure)
+            found.setdefault(kind, failure)
             if len(found) >= _MOST_KINDS or hangs >= _MOST_HANGS:
                 course.broken_off = True
                 break
@@ -174,7 +178,10 @@ def _presented(name: str, failure: Failure, alone: Alone, traces: Path | None) -
     process.patience = _SHRINKING_PATIENCE
     small = reduced(failure, alone.attempt, _SHRINKING_SECONDS)
     process.patience = PATIENCE
-    shown = sum(small.like(alone.attempt(small.config, small.operations)) for _ in range(_TIMES))
+    shown = _shown(small, alone)
+    if not shown:  # shrinking was led astray, as by a busy machine
+        small = failure.cut()
+        shown = _shown(small, alone)
     if name == MIXED:
         name = _only_one(small) or name
     trace, message = None, ""
@@ -184,6 +191,19 @@ def _presented(name: str, failure: Failure, alone: Alone, traces: Path | None) -
         except TraceError as error:
             message = f"no trace was kept: {error}"
     return Wrong(name, replace(small, marks=()), steps_in_words(small), shown, trace, message)
+
+
+def _shown(failure: Failure, alone: Alone) -> int:
+    """Run it again; how often it fails in the same way."""
+    return sum(failure.like(alone.attempt(failure.config, failure.operations)) for _ in range(_TIMES))
+
+
+def _hangs(failure: Failure, alone: Alone) -> bool:
+    """Whether it hangs too when it is given more time."""
+    alone.process.patience = _MUCH_PATIENCE
+    again = alone.attempt(failure.config, failure.operations)
+    alone.process.patience = PATIENCE
+    return failure.like(again)
 
 
 def _only_one(failure: Failure) -> str:

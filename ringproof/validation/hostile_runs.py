@@ -6,11 +6,10 @@ from itertools import product
 from random import Random
 
 from ..impl.harness.operations import Code, Mischief, Op, OpFlag
-from ..impl.harness.reference_runner import QueueConfig
+from ..impl.harness.reference_runner import F_IN_ORDER, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 
 SIZES = (1, 2, 4, 8, 256)
-F_IN_ORDER = 1 << 35
 _ALL = 0xFFFF_FFFF
 
 _GET, _KICK, _READ = Op(Code.GET), Op(Code.KICK), Op(Code.READ)
