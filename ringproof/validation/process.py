@@ -124,7 +124,7 @@ class Process:
             with self._shorter_patience():
                 return "" if self._worker.refuses(queue_size) else "creates it"
         except DriverStopped as stopped:
-            return self._lost(stopped, b"").detail
+            return self._lost(stopped, b"").detail.removeprefix("the driver ")
 
     def run(self, operations: bytes) -> bytes:
         """Run packed operations; fewer results mean that a finding stopped it."""

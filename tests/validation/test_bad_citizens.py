@@ -45,7 +45,7 @@ _UNUSABLE = {
     "ENTRY_HANGS": "did not come back within 1 s in load",
     "ENTRY_CRASHES": "crashed (SIGABRT) in load",
 }
-_OPTIONS = Options(quick=True, hang_seconds=1.0, shrink_seconds=3.0, traces=None)
+_OPTIONS = Options(quick=True, fail_fast=True, hang_seconds=1.0, shrink_seconds=3.0, traces=None)
 
 Citizen = Callable[[str], Path]
 
@@ -73,6 +73,7 @@ def test_a_good_citizen_passes(citizen: Citizen) -> None:
     assert checks["starts-no-process"] == checks["prints-little"] == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manner", _FINDINGS)
 def test_a_bad_citizen_is_a_finding_with_a_name(citizen: Citizen, manner: str) -> None:
     """Whatever it does to its process, the check that names it fails, or warns, within seconds."""
@@ -92,6 +93,7 @@ def test_a_library_that_cannot_be_loaded_is_one_line(citizen: Citizen, manner: s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("manner", ["CONSTRUCTOR_HANGS", "FORKS", "CREATE_HANGS"])
 def test_the_next_library_is_still_validated(citizen: Citizen, manner: str, tmp_path: Path) -> None:
     """A bad citizen on the command line takes nothing away from a good one after it."""
