@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint typecheck bench mutants clean
+.PHONY: demo test test-fast lint typecheck bench mutants kills clean
 
 demo: $(STAMP)
 	$(BIN)/ringproof demo
@@ -34,6 +34,10 @@ bench: $(STAMP)
 # Writes docs/mutants.md.
 mutants: $(STAMP)
 	$(BIN)/python -m bench.mutants
+
+# Writes docs/kills.md.
+kills: $(STAMP)
+	$(BIN)/python -m bench.kills
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,9 +1,11 @@
-"""``ringproof validate``: a verdict per check for drivers behind the C ABI."""
+"""``ringproof validate``: a verdict per clause for drivers behind the C ABI."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -12,19 +14,31 @@ from rich.console import Console
 from ..building import BuildError, build_driver
 from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, BadInputError
 from ..impl.harness.reference_runner import QueueConfig
-from ..validation.campaign import Options
-from ..validation.examination import examine
-from ..validation.library import LibraryError
+from ..reporting.junit import junit
+from ..reporting.page import page
 from ..reporting.terminal import render
+from ..validation.examination import examine
+from ..validation.library import LibraryError, inspect_library
+from ..validation.options import Options
 from ..validation.report import ValidationReport
+from ..validation.variants import Variant, build_variants
 from .seconds import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A library to be validated, the builds of it that tell more, and why some are missing."""
+
+    library: Path
+    variants: tuple[Variant, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     """The queue sizes asked for. Raises BadInputError for one no virtqueue has."""
     for size in sizes:
         try:
-            QueueConfig(queue_size=size)
+            QueueConfig(queue_size=size).placement()
         except ValueError as error:
             raise BadInputError(str(error)) from None
     return tuple(sizes)
@@ -33,7 +47,7 @@ def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
 def _failed(library: Path, error: Exception) -> ValidationReport:
     """The report on what could not be tested at all."""
     message = " ".join(str(error).split())
-    return ValidationReport(str(library), "error", (), 0, 0.0, message=message)
+    return ValidationReport(str(library), "error", (), 0, 0.0, message=message, library=library)
 
 
 def exit_code(reports: Sequence[ValidationReport]) -> int:
@@ -44,16 +58,92 @@ def exit_code(reports: Sequence[ValidationReport]) -> int:
     return EXIT_REFUTED if "fail" in verdicts else EXIT_HELD
 
 
+def _targets(
+    libraries: Sequence[Path], source: Path | None, plain: bool, accesses: Path | None, coverage: Path | None
+) -> list[_Target]:
+    """What there is to validate. Raises BadInputError, BuildError, LibraryError."""
+    if not libraries and source is None:
+        raise BadInputError(
+            "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
+        )
+    given = [
+        Variant(kind, library)
+        for kind, library in (("accesses", accesses), ("coverage", coverage))
+        if library is not None
+    ]
+    if given and (len(libraries) != 1 or source is not None):
+        raise BadInputError("--accesses and --coverage are builds of one library: give it alone")
+    for variant in given:
+        inspect_library(variant.library)
+    targets = [_Target(library, tuple(given)) for library in libraries]
+    return [*targets, *([_built(source, plain)] if source is not None else [])]
+
+
+def _built(source: Path, plain: bool) -> _Target:
+    library = build_driver(source)
+    if plain:
+        return _Target(library)
+    missing: list[str] = []
+    variants = build_variants(
+        source, left_out=lambda kind, why: missing.append(f"the build that tells {kind}: {why}")
+    )
+    missing += [f"in the build that tells coverage: {each.remark}" for each in variants if each.remark]
+    return _Target(library, variants, tuple(missing))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a report whole or not at all. Raises BadInputError when it cannot be written."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            part.chmod(0o644)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _checked_places(*paths: Path | None) -> None:
+    """Refuse to begin what could not be written down in the end."""
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise BadInputError(f"{path}: cannot be written: {'a' if path.is_dir() else 'no such'} directory")
+
+
 @click.command()
 @click.argument("libraries", nargs=-1, metavar="[LIB]...", type=click.Path(path_type=Path))
-@click.option("--source", type=click.Path(path_type=Path), help="Build every *.c of this folder first.")
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    help="Build every *.c of this folder first: plain, and so that accesses and coverage are told.",
+)
+@click.option("--plain", is_flag=True, help="Of --source, build no more than the plain library.")
+@click.option(
+    "--accesses",
+    type=click.Path(path_type=Path),
+    metavar="LIB",
+    help="The same driver built with -fsanitize=thread.",
+)
+@click.option(
+    "--coverage",
+    type=click.Path(path_type=Path),
+    metavar="LIB",
+    help="The same driver built with -fsanitize-coverage.",
+)
 @click.option(
     "--quick", is_flag=True, help="A first answer in seconds: small rings, and one way past the wrap."
 )
+@click.option("--hostile", is_flag=True, help="Ask as well what it does when the device breaks the rules.")
 @click.option("--queue-size", "sizes", type=int, multiple=True, metavar="N", help="Sizes of the long runs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
-@click.option("--keep-going", is_flag=True, help="Go on after a failing stage.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
 @click.option("--by-meaning", is_flag=True, help="Do not hold a driver to the reference's bytes.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Processes side by side.")
+@click.option("--deadline", type=Seconds(), help="Seconds after which nothing new is begun.")
 @click.option(
     "--traces",
     type=click.Path(path_type=Path, file_okay=False),
@@ -69,49 +159,75 @@ def exit_code(reports: Sequence[ValidationReport]) -> int:
     help="Seconds after which a driver counts as hanging.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document (a list for several drivers).")
-@click.option("-v", "--verbose", is_flag=True, help="Show the checks that passed, too.")
+@click.option(
+    "--junit",
+    "junit_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a JUnit report for CI.",
+)
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page for a browser."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the checks that passed, too, and every clause.")
 def validate(
     libraries: tuple[Path, ...],
     source: Path | None,
+    plain: bool,
+    accesses: Path | None,
+    coverage: Path | None,
     quick: bool,
+    hostile: bool,
     sizes: tuple[int, ...],
     seed: int,
-    keep_going: bool,
+    fail_fast: bool,
     by_meaning: bool,
+    jobs: int | None,
+    deadline: float | None,
     traces: Path,
     timeout: float,
     as_json: bool,
+    junit_file: Path | None,
+    html_file: Path | None,
     verbose: bool,
-) -> int:
-    """Drive a driver in a shared library, play the device, and give a verdict per check.
+) -> int:  # fmt: skip
+    """Drive a driver in a shared library, play the device, and give a verdict per clause of VIRTIO 1.3.
 
     Virtqueue code behind ringproof_driver.h, a whole network driver behind ringproof_net_driver.h, or both.
     """
-    if not libraries and source is None:
-        raise BadInputError(
-            "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
-        )
-    targets = [*libraries, *([build_driver(source)] if source is not None else [])]
-    console = Console(highlight=False, soft_wrap=True)
+    _checked_places(junit_file, html_file)
+    targets = _targets(libraries, source, plain, accesses, coverage)
     narrate = sys.stderr.isatty() and not as_json
     options = Options(
-        quick=quick, keep_going=keep_going, by_meaning=by_meaning, seed=seed, hang_seconds=timeout,
-        traces=traces,
+        quick=quick, fail_fast=fail_fast, by_meaning=by_meaning, seed=seed, hang_seconds=timeout, jobs=jobs,
+        deadline=deadline, sizes=checked_sizes(sizes) or None, traces=traces,
         progress=(lambda stage: click.echo(f"  {stage}", err=True)) if narrate else None,
     )  # fmt: skip
-    if sizes:
-        options = replace(options, sizes=checked_sizes(sizes))
-    reports: list[ValidationReport] = []
-    for library in targets:
-        try:
-            report = examine(library, options=options)
-        except (LibraryError, BuildError) as error:
-            report = _failed(library, error)
-            click.echo(f"ringproof: {report.message}", err=True)
-        reports.append(report)
-        if not as_json and report.verdict != "error":
-            render(report, console, verbose=verbose)
+    console = Console(highlight=False, soft_wrap=True)
+    show = None if as_json else lambda report: render(report, console, verbose=verbose)
+    reports = [_validated(target, options, hostile, show) for target in targets]
     if as_json:
         documents = [report.to_json() for report in reports]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+    if junit_file is not None:
+        _write(junit_file, junit(reports))
+    if html_file is not None:
+        _write(html_file, page(reports))
     return exit_code(reports)
+
+
+def _validated(
+    target: _Target, options: Options, hostile: bool, show: Callable[[ValidationReport], None] | None
+) -> ValidationReport:
+    """Validate one library; what one does is nothing to the next."""
+    try:
+        options = replace(options, variants=target.variants)
+        report = examine(target.library, options=options, hostile=hostile)
+    except (LibraryError, BuildError) as error:
+        report = _failed(target.library, error)
+        click.echo(f"ringproof: {report.message}", err=True)
+        return report
+    report = replace(report, left_out=(*report.left_out, *target.left_out))
+    if show is not None:
+        show(report)
+    return report

@@ -9,7 +9,16 @@ from ringproof.proofs.mutants.registry import DESCRIBED, MUTANTS
 from ringproof.proofs.theorems import THEOREMS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/map.md", "docs/validate.md", "docs/mutants.md", "docs/journey.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/abi.md",
+    "docs/decisions.md",
+    "docs/journey.md",
+    "docs/map.md",
+    "docs/mutants.md",
+    "docs/validate.md",
+    "examples/README.md",
+)
 
 
 def test_map_is_short() -> None:
