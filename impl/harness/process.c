@@ -114,8 +114,9 @@ static void end_child(void)
     _exit(0);
 }
 
-/* Those that are alive, as the kernel lists them for each thread that started one. */
-static uint32_t listed_children(void)
+/* Ends those that are alive, as the kernel lists them for each thread that started one, so that the queue that
+ * comes next is not blamed for them. */
+static uint32_t end_listed_children(void)
 {
     glob_t lists;
     uint32_t count = 0;
@@ -126,8 +127,11 @@ static uint32_t listed_children(void)
         FILE *list = fopen(lists.gl_pathv[i], "re");
         int child;
 
-        while (list != NULL && fscanf(list, "%d", &child) == 1)
+        while (list != NULL && fscanf(list, "%d", &child) == 1) {
             count++;
+            if (kill(child, SIGKILL) == 0)
+                (void)waitpid(child, NULL, __WALL);
+        }
         if (list != NULL)
             (void)fclose(list);
     }
@@ -143,7 +147,7 @@ uint32_t rp_process_children(void)
     while ((ended = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
         left++;
     if (ended == 0) { /* there are more, alive; a kernel need not list them */
-        listed = listed_children();
+        listed = end_listed_children();
         left += listed != 0 ? listed : 1;
     }
     return forked > left ? forked : left;

@@ -39,7 +39,7 @@ uint8_t *rp_process_map_guarded(int file, uint64_t offset, uint64_t bytes);
 /* From here on the process dies with the tool, and its faults are noted. */
 void rp_process_restrict(const struct rp_process *process);
 /* How many processes the driver has forked since this was asked last, or started in another way and left behind;
- * those that have ended are then forgotten. */
+ * those are ended. */
 uint32_t rp_process_children(void);
 /* How many bytes the process has printed, and whether more were cut off; false when that is not known. */
 bool rp_process_printed(uint64_t *bytes, bool *cut);
