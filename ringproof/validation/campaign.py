@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..impl.harness.operations import Op
 from .assessment import Assessment
-from .configurations import LONG_RUN_SIZES, described
+from .configurations import described
 from .course import Habits
 from .coverage import Coverage
 from .coverage import report as coverage_of
@@ -22,7 +22,7 @@ from .processes import Lost, Task, in_processes
 from .report import Check, CheckVerdict, Exhibit, Stage, ValidationReport, Verdict
 from .shards import Shard, Terms, run_shards
 from .showing import Stand, show, telling, unshrunk, with_circumstances
-from .stages import Driver, campaign_configs, plan
+from .stages import LONG_SIZES, Driver, campaign_configs, plan
 from .verdicts import VERDICTS
 
 __all__ = ["Options", "validate"]
@@ -172,7 +172,7 @@ def _campaign(prelude: _Prelude, options: Options, began: float) -> _Told:
     for _, one in gone:
         outcome.add(one)
     shown = _shown(outcome.failing(), prelude, options, until + _MORE_SECONDS)
-    assessment = Assessment(outcome, shown, driver.exact, prelude.oracle, options.sizes or LONG_RUN_SIZES)
+    assessment = Assessment(outcome, shown, driver.exact, prelude.oracle, options.sizes or LONG_SIZES)
     return _Told(outcome, _stages(gone), shown, assessment.checks())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ..impl.harness.operations import OP, Code, Op, OpFlag
 from ..impl.harness.reference_runner import QueueConfig
 from .failure import Failure, Found
+from .guided import Covering
 from .longrun import Carried
 from .outcome import Outcome
 from .pairing import Pair
@@ -176,6 +177,8 @@ class Course:
         outcome.operations, outcome.seconds = pair.operations, time.monotonic() - self._start
         outcome.tallies, outcome.compared = pair.tallies, pair.compared
         outcome.given_up, outcome.remarks = pair.given_up, pair.remarks
+        if self._variant and isinstance(pair.process, Covering):
+            outcome.coverage = list(pair.process.coverage())
         return outcome
 
     def rounds(self, count: int, *, kick: bool = True, seed: int = 0) -> Op:

@@ -40,11 +40,12 @@ def fills(size: int) -> Iterator[list[Op]]:
     """Yield chains that fill a ring exactly: single ones, one of all, mixed lengths, frames."""
     yield [Op(Code.ADD, a=1, b=13 * at) for at in range(size)]
     yield [Op(Code.ADD, a=size, b=17)]
-    for longest in {min(size, 3), min(size, _LONGEST_FRAME)} - {1, size}:
+    for longest, shrinks in product(sorted({min(size, 3), min(size, _LONGEST_FRAME)} - {1, size}), (0, 1)):
         chains: list[Op] = []
         left = size
         while left:
-            length = min(left, 1 + len(chains) % longest)
+            at = len(chains) % longest
+            length = min(left, longest - at if shrinks else 1 + at)
             writable = length // 3 if len(chains) % 2 else 0
             chains.append(Op(Code.ADD, 0, writable, length - writable, 29 * len(chains)))
             left -= length

@@ -7,6 +7,7 @@ from .course import Course
 from .directed import START
 from .failure import Failure
 from .generator import Generator
+from .guided import explore
 from .longrun import LongRun
 from .machine import Search
 from .shrinking import Deadline
@@ -32,6 +33,16 @@ def search(
         if found is None:
             return
         if not course.put_aside(found):
+            return
+
+
+def guided(course: Course, configs: Sequence[QueueConfig], seconds: float) -> None:
+    """Let arrays grow that reach new places of an instrumented driver's code."""
+    patience = course.pair.process.patience
+    until = Deadline(min(seconds, course.seconds_left))
+    while not until.passed():
+        found = explore(course.pair, configs, seed=course.seed, seconds=until.left, patience=patience)
+        if found is None or not course.put_aside(found):
             return
 
 

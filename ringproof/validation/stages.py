@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from ..impl.harness.reference_runner import QueueConfig
+from ..impl.harness.reference_runner import F_IN_ORDER, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_VERSION_1
 from . import directed, roaming
 from .configurations import FEATURE_NAMES, LONG_RUN_SIZES, long_run_configs, search_configs
@@ -22,7 +22,8 @@ from .shards import Shard, Work
 
 TRAIT_ANY_QUEUE_SIZE = 1 << 5
 ODD_SIZES = (3, 5, 6, 100)
-_IN_ORDER = 1 << 35
+LONG_SIZES = (1, 2, 4, 8, 16, 256, 32768)
+"""The queue sizes of the long runs."""
 _PATIENCE = 3.0  # seconds for an array of a directed stage; a whole phase takes milliseconds
 _QUICK_SIZES = (4,)
 _QUICK_OPERATIONS = directed.WRAP // 2
@@ -30,6 +31,7 @@ _OPERATIONS = 3 * directed.WRAP
 _LARGE_SIZES = (256,)
 _WRAPPING_SIZES = (1, 4, 256)
 _MOST_SWEPT = 160  # queues of a quick sweep
+_GUIDED_SECONDS = (2.0, 10.0)  # of a quick campaign, and of a whole one
 _SWEPT_AT_ONCE = 24  # queues of a sweep's shard
 
 
@@ -63,7 +65,7 @@ def corner_configs(driver: Driver, sizes: Sequence[int], sets: int = 5) -> list[
     ``sets`` is how many different sets of features there are at most.
     """
     known = sum(bit for bit in FEATURE_NAMES if driver.features & bit)
-    every = known & ~_IN_ORDER
+    every = known & ~F_IN_ORDER
     found = []
     choices = dict.fromkeys((every, 0, known, known & F_EVENT_IDX, every & ~F_EVENT_IDX))
     for features in islice(choices, sets):
@@ -86,7 +88,7 @@ def wrapping_configs(driver: Driver, sizes: Sequence[int]) -> list[QueueConfig]:
 def campaign_configs(driver: Driver, options: Options) -> list[QueueConfig]:
     """Return every queue that a campaign asks for, in a fixed order."""
     offer = driver.features, driver.profile
-    sizes = options.sizes or (_QUICK_SIZES if options.quick else LONG_RUN_SIZES)
+    sizes = options.sizes or (_QUICK_SIZES if options.quick else LONG_SIZES)
     configs = {*search_configs(*offer), *long_run_configs(*offer, sizes)}
     configs |= {*wrapping_configs(driver, _WRAPPING_SIZES)}
     configs |= {*corner_configs(driver, (*_directed_sizes(driver, options), *_LARGE_SIZES))}
@@ -97,8 +99,9 @@ def plan(driver: Driver, options: Options) -> list[Shard]:
     """Return all shards of a campaign on a driver and its variants."""
     return [
         *_directed(driver, options, driver.library, ""),
-        *_roaming(driver, options),
         *_on_variants(driver, options),
+        *_roaming(driver, options),
+        *(() if options.quick else _deep(driver, options)),
     ]
 
 
@@ -127,23 +130,38 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
     ]
     near = wrapping_configs(driver, (4,) if quick else _WRAPPING_SIZES)
     wraps: list[tuple[str, Work]] = [
-        ("across the wrap", partial(_across_the_wrap, config=config, brief=quick)) for config in near
+        ("across the wrap", partial(_across_the_wrap, config=config, brief=quick or config.queue_size != 4))
+        for config in near
     ]
     # The first of them takes as long as all the others, and finds what they do not.
     works = [*wraps[:1], *works, *wraps[1:]]
     works.append(("65536 chains without a kick", partial(directed.unkicked, configs=near[:1], brief=quick)))
-    if not quick:
-        wide = partial(walk, letters=directed.EVERY, longest=3)
-        deep = partial(walk, letters=directed.PLAIN, longest=4)
-        works += [("interleavings", partial(deep, configs=[one])) for one in (*event[:2], *plain[:2])]
-        works += [
-            ("interleavings of all calls", partial(wide, configs=[one])) for one in (*event[:1], *plain[:1])
-        ]
-        fill, replay = directed.progress, partial(replayed, brief=False)
-        works += [
-            ("progress of large queues", partial(fill, configs=[one])) for one in corners(_LARGE_SIZES, 3)
-        ]
-        works += [("counterexamples", partial(replay, configs=[one])) for one in corners((4,), 2)]
+    if variant == "coverage":  # no line is reached by many rounds alone
+        works = [work for work in works if work not in wraps][:-1]
+    yield from _shards(works, options, library, variant)
+
+
+def _deep(driver: Driver, options: Options) -> Iterator[Shard]:
+    """The directed stages again, further: what takes longer than it is likely to find anything."""
+    corners = partial(corner_configs, driver)
+    small = corners((4, 2))
+    event = [config for config in small if config.features & F_EVENT_IDX]
+    plain = [config for config in small if not config.features & F_EVENT_IDX]
+    wide = partial(directed.interleavings, letters=directed.EVERY, longest=3)
+    deep = partial(directed.interleavings, letters=directed.PLAIN, longest=4)
+    fill, replay = directed.progress, partial(replayed, brief=False)
+    works: list[tuple[str, Work]] = [
+        *(("progress of large queues", partial(fill, configs=[one])) for one in corners(_LARGE_SIZES, 3)),
+        *(("counterexamples", partial(replay, configs=[one])) for one in corners((4,), 2)),
+        *(("interleavings", partial(deep, configs=[one])) for one in (*event[:2], *plain[:2])),
+        *(("interleavings of all calls", partial(wide, configs=[one])) for one in (*event[:1], *plain[:1])),
+    ]
+    yield from _shards(works, options, driver.library, "")
+
+
+def _shards(
+    works: Sequence[tuple[str, Work]], options: Options, library: Path, variant: str
+) -> Iterator[Shard]:
     patience = min(options.hang_seconds, _PATIENCE)
     for stage, work in works:
         yield Shard(_named(stage, variant), library, work, options.seed, patience, variant)
@@ -152,7 +170,7 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
 def _across_the_wrap(course: Course, config: QueueConfig, *, brief: bool) -> None:
     """All that begins just below 65536 on one queue, so that its start is worked out once."""
     directed.across_the_wrap(course, config, brief=brief)
-    roaming.around_the_wrap(course, config, runs=4 if brief else 32)
+    roaming.around_the_wrap(course, config, runs=4 if brief else 16)
 
 
 def _roaming(driver: Driver, options: Options) -> Iterator[Shard]:
@@ -171,12 +189,13 @@ def _roaming(driver: Driver, options: Options) -> Iterator[Shard]:
 
 
 def _long_runs(driver: Driver, options: Options) -> Iterator[Shard]:
-    sizes = options.sizes or (_QUICK_SIZES if options.quick else LONG_RUN_SIZES)
-    operations = options.operations or (_QUICK_OPERATIONS if options.quick else _OPERATIONS)
+    sizes = options.sizes or (_QUICK_SIZES if options.quick else LONG_SIZES)
     configs = long_run_configs(driver.features, driver.profile, sizes)
     # The dearest first, so that none is left over when all others are done.
     for config in sorted(configs, key=lambda one: -one.queue_size):
         if config not in driver.declined:
+            usual = _OPERATIONS if config.queue_size in LONG_RUN_SIZES else directed.WRAP
+            operations = options.operations or (_QUICK_OPERATIONS if options.quick else usual)
             work = partial(roaming.long_run, configs=[config], operations=operations)
             yield Shard(
                 f"long run, queue size {config.queue_size}", driver.library, work, options.seed,
@@ -202,14 +221,22 @@ def _sweep(driver: Driver, options: Options, library: Path, variant: str) -> Ite
 
 
 def _on_variants(driver: Driver, options: Options) -> Iterator[Shard]:
-    """The same driver built in other ways: what only shows there."""
+    """The same driver built in other ways: what only shows there, and which of its lines are reached."""
+    quick = replace(options, quick=True)
     for variant in options.variants:
-        if variant.kind == "accesses":
-            yield from _directed(driver, replace(options, quick=True), variant.library, variant.kind)
-            if not options.quick:
-                yield from _sweep(driver, replace(options, quick=True), variant.library, variant.kind)
-        else:
-            yield from _directed(driver, replace(options, quick=True), variant.library, variant.kind)
+        yield from _directed(driver, quick, variant.library, variant.kind)
+        if variant.kind == "coverage":
+            searched = corner_configs(driver, (4, 2, 1, *driver.odd_sizes[:1]))
+            work = partial(
+                roaming.guided, configs=searched, seconds=_GUIDED_SECONDS[0 if options.quick else 1]
+            )
+            patience = min(options.hang_seconds, _PATIENCE)
+            yield Shard(
+                _named("guided search", variant.kind), variant.library, work, options.seed, patience,
+                variant.kind,
+            )  # fmt: skip
+        if not options.quick:
+            yield from _sweep(driver, quick, variant.library, variant.kind)
 
 
 def _named(stage: str, variant: str) -> str:

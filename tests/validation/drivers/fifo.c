@@ -3,9 +3,11 @@
  * moves at kick, there are no indirect tables. FIFO_PUSH makes it hand tokens back from its interrupt, FIFO_PICKY
  * and FIFO_NEVER make it decline some queues, or all; the other
  * FIFO_ macros each seed a defect. */
+#define _POSIX_C_SOURCE 199309L
 #include "ringproof_driver.h"
 
 #include <string.h>
+#include <time.h>
 
 struct descriptor { uint64_t addr; uint32_t len; uint16_t flags, next; };
 struct element { uint32_t id, len; };
@@ -19,6 +21,7 @@ struct queue {
     uint32_t n, first, free;         /* the free ones are chain[first ..].order, in a circle */
     uint16_t next, published, taken; /* chains written, made visible, taken back */
     int event, wanted;               /* EVENT_IDX was negotiated; callbacks are on */
+    int moody;                       /* FIFO_FLAKY: this queue never kicks, by the clock's whim */
     struct chain chain[];
 };
 
@@ -59,6 +62,14 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
     q->used = (void *)(ring + used_at);
     q->event = (env->features & RP_F_EVENT_IDX) != 0;
     q->wanted = env->has_callback != 0;
+#ifdef FIFO_FLAKY
+    {
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        q->moody = (int)(now.tv_nsec >> 10 & 1);
+    }
+#endif
     for (uint32_t i = 0; i < n; i++)
         q->chain[i].order = (uint16_t)i;
     q->avail[0] = !q->wanted && !q->event;
@@ -114,6 +125,8 @@ static void kick(void *queue)
     q->avail[1] = q->published = q->next;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     event = q->used[2 + 4 * q->n];
+    if (q->moody)
+        return;
 #ifdef FIFO_EVENT
     if (q->event ? q->next > event && old <= event : !(q->used[0] & 1))
 #else
