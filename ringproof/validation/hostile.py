@@ -5,17 +5,16 @@ or hand back anything twice, loop for ever or hand out a wrong token.
 """
 
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .campaign import Options
 from .hostile_course import MIXED, PATIENCE, Course, Wrong, run_injection, run_mixtures
 from .hostile_runs import INJECTIONS
 from .hostile_sizes import SizesReport, offer_sizes
+from .options import Options
 from .process import Process
 from .report import Check, Stage, ValidationReport, Verdict
 
@@ -109,7 +108,7 @@ def validate_hostile(library: Path, *, options: Options | None = None) -> Valida
 
 def _courses(library: Path, options: Options) -> Iterator[Course | SizesReport]:
     """Run all courses, side by side where there are processors."""
-    jobs = min(4, getattr(options, "jobs", None) or len(os.sched_getaffinity(0)))
+    jobs = options.processes
     seconds = QUICK_SECONDS if options.quick else SECONDS
     weights = [len(injection.variants) ** 0.5 for injection in INJECTIONS]
     share = seconds * jobs / (sum(weights) + _MIXTURES * _MIXED_WEIGHT)

@@ -10,13 +10,13 @@ from ringproof.impl.harness.operations import EBROKEN, RESULT, Code, Mischief, O
 from ringproof.impl.harness.reference_runner import QueueConfig
 from ringproof.traces.document import load
 from ringproof.validation.alone import Alone
-from ringproof.validation.campaign import Options
 from ringproof.validation.evidence import replay_on_driver
 from ringproof.validation.hostile import ORACLES, validate_hostile
 from ringproof.validation.hostile_course import reaction
 from ringproof.validation.hostile_runs import INJECTIONS, configurations, possible, scenes
 from ringproof.validation.hostile_sizes import SIZES, offer_sizes
 from ringproof.validation.narration import in_words
+from ringproof.validation.options import Options
 from ringproof.validation.process import Process
 from ringproof.validation.report import ValidationReport
 
