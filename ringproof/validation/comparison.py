@@ -357,8 +357,12 @@ class ByMeaning:
                 self._blurred -= 1
             else:
                 return f"token {got.token} was not held any more", "token-returned-once", ""
-        elif self._held or self._blurred:
-            missing = len(self._held) + self._blurred
+            return None
+        # What was used and pushed has come back as well, though no GET asked for it.
+        pushed = {result.token for result in self._used if result is not None}
+        unknown = sum(result is None for result in self._used)
+        missing = len(self._held - pushed) + max(0, self._blurred - unknown)
+        if missing:
             return f"{missing} tokens never came back", "no-leak-no-double-allocation", ""
         return None
 
