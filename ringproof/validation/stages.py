@@ -176,12 +176,12 @@ def _across_the_wrap(course: Course, config: QueueConfig, *, brief: bool) -> Non
 def _roaming(driver: Driver, options: Options) -> Iterator[Shard]:
     quick, library, seed, patience = options.quick, driver.library, options.seed, options.hang_seconds
     searched = [one for one in search_configs(driver.features, driver.profile) if one not in driver.declined]
-    groups = 1 if quick else 4
+    groups = 1 if quick else 6
     if searched:
         for at in range(groups):
             work = partial(
                 roaming.search, configs=searched, wrapping=[] if quick else wrapping_configs(driver, (4,)),
-                examples=40 if quick else 150, steps=20 if quick else 40,
+                examples=40 if quick else 200, steps=20 if quick else 40,
             )  # fmt: skip
             yield Shard("hypothesis state machine", library, work, seed + at, patience)
     yield from _long_runs(driver, options)
@@ -206,7 +206,7 @@ def _long_runs(driver: Driver, options: Options) -> Iterator[Shard]:
 def _sweep(driver: Driver, options: Options, library: Path, variant: str) -> Iterator[Shard]:
     configs = [one for one in search_configs(driver.features, driver.profile) if one not in driver.declined]
     configs += corner_configs(driver, driver.odd_sizes)
-    phases = 1 if options.quick or variant else max(1, min(4, 800 // max(1, len(configs))))
+    phases = 1 if options.quick or variant else max(1, min(6, 1200 // max(1, len(configs))))
     if options.quick and len(configs) > _MOST_SWEPT:
         configs = configs[:: -(-len(configs) // _MOST_SWEPT)]
     walk = iter(configs)
