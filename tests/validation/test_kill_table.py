@@ -1,0 +1,61 @@
+"""Every defect seeded into an example driver is found by a check that names it; without one they are clean."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.kills import ELSEWHERE
+from bench.seeded import EXAMPLES, Seeded, kill, seeded
+from ringproof.building import build_driver
+from ringproof.validation.examination import examine
+from ringproof.validation.options import Options
+from ringproof.validation.registry import DEMANDS
+from ringproof.validation.standing import judging
+
+ROWS = list(seeded())
+DEFECTS = [row for row in ROWS if not row.lawful]
+DRIVERS = ("minimal", "lifo", "fifo", "bitmap")
+SEEDS = 4
+
+
+def _name(row: Seeded) -> str:
+    return f"{row.driver}-{row.id}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", DEFECTS, ids=_name)
+def test_a_seeded_defect_dies(defect: Seeded) -> None:
+    """A quick validation up to the first failure fails a check that the table names."""
+    found = kill(defect)
+    assert found.died, f"{found.failed} failed, none of {defect.caught}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 1 + SEEDS))
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_driver_without_defect_passes(driver: str, seed: int) -> None:
+    """Whatever the seed, nothing fails; ``make kills`` tries twenty."""
+    library = build_driver(EXAMPLES / driver)
+    report = examine(library, options=Options(quick=True, seed=seed, traces=None))
+    assert [check for check in report.checks if check.verdict == "fail"] == []
+    assert report.verdict == "pass"
+
+
+def test_the_table_names_checks_that_exist() -> None:
+    """What is to catch a defect is a clause, or the name of a check."""
+    known = {name for names in judging().values() for name in names} | DEMANDS.keys()
+    text = "\n".join(
+        path.read_text() for path in Path(EXAMPLES.parent, "ringproof", "validation").glob("*.py")
+    )
+    for row in DEFECTS:
+        for name in row.caught:
+            assert name in known or re.search(rf'"{re.escape(name)}"', text), (_name(row), name)
+    assert not ELSEWHERE.keys() & {row.id for row in DEFECTS}
+
+
+def test_each_defect_has_a_patch_and_each_lawful_row_a_reason() -> None:
+    """Patches and rows belong together."""
+    patches = {f"{path.parents[1].name}-{path.stem}" for path in EXAMPLES.glob("*/mutants/*.patch")}
+    assert patches == {_name(row) for row in DEFECTS}
+    assert all(row.caught and row.title for row in DEFECTS)
