@@ -1,4 +1,4 @@
-"""Every defect seeded into an example driver is found by a check that names it; without one they are clean."""
+"""Every defect seeded into an example driver is found by a check that names it; without one none is."""
 
 import re
 from pathlib import Path
