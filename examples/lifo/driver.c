@@ -297,7 +297,8 @@ static int interrupt(void *opaque)
 
     if (read_used_idx(queue) == queue->last_used)
         return 0;
-    queue->env->callback(queue->env->context);
+    if (queue->callbacks)
+        queue->env->callback(queue->env->context);
     return 1;
 }
 

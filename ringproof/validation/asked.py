@@ -28,10 +28,6 @@ CAMPAIGN = {
         "oracle: driver ABI",
         "create sets up every queue that the driver offers.",
     ),
-    "rearmed-when-drained": (
-        "oracle: interrupts",
-        "Once all was taken back while callbacks are on, the next completion interrupts.",
-    ),
 }
 """The checks a campaign makes by itself: their source and what they ask. Some have a queue size behind."""
 

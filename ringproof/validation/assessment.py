@@ -69,8 +69,6 @@ class Assessment:
                 if given_up:
                     detail += f"; in some runs not to the end: {given_up}"
                 yield Check(name, self.oracle, "pass", detail)
-        for remark, where in self.outcome.remarks.items():
-            yield Check("rearmed-when-drained", "oracle: interrupts", "warn", f"{remark} ({where})")
 
     def _wraps(self) -> Iterator[Check]:
         runs = {run.queue_size: run for run in self.outcome.runs}

@@ -47,8 +47,6 @@ class Comparison(Protocol):
     """True when the ring parts must be equal byte for byte."""
     given_up: str
     """Why the two can no longer be compared; "" while they can."""
-    remark: str
-    """What a caller would like to know though no clause forbids it; "" for nothing."""
 
     def reference_operations(self, operations: bytes, results: bytes) -> bytes:
         """Return the operations the reference runs in step with the driver's."""
@@ -62,7 +60,6 @@ class ByteForByte:
 
     same_bytes = True
     given_up = ""
-    remark = ""
 
     def __init__(self, knows_num_free: bool) -> None:
         self._knows_num_free = knows_num_free
@@ -188,9 +185,9 @@ class ByMeaning:
 
     The reference follows the driver's choices: a chain it refused is not added, the device reads as many
     chains as it found published. Compared are what the device read, tokens and lengths in order,
-    indices (at the latest after a kick), and what enable_cb and poll promise. That a drained queue whose
-    callback is on asks for the next interrupt is no more than a remark: some drivers re-arm in enable_cb
-    only. From a driver that ``pushes`` tokens, the reference's are awaited as soon as they are used.
+    indices (at the latest after a kick), and what enable_cb and poll promise. What interrupts are due
+    otherwise, and what the driver makes of one, the device judges. From a driver that ``pushes`` tokens, the
+    reference's are awaited as soon as they are used.
     Lengths are left to the device to judge where a driver has a choice: of a buffer that came back with
     others in a batch (``knows_lengths`` is false), or whose readable bytes a legacy device has counted.
     """
@@ -199,13 +196,10 @@ class ByMeaning:
 
     def __init__(self, has_callback: bool, pushes: bool, *, knows_lengths: bool = True) -> None:
         self.given_up = ""
-        self.remark = ""
         self._pushes = pushes
         self._knows_lengths = knows_lengths
         self._origins: list[int] = []
-        self._on = has_callback  # callbacks are enabled, as far as the driver said
-        self._promised = has_callback  # and nothing was used since it said so
-        self._drained = True
+        self._promised = has_callback  # callbacks are on, as the driver said, and nothing was used since
         self._mark: int | None = None
         self._published = 0  # avail_idx at the last kick
         self._held: set[int] = set()  # tokens the driver holds
@@ -292,7 +286,7 @@ class ByMeaning:
                 self._held.clear()
                 self._used = deque([None] * len(self._used))
                 # It completed and took back as well: what enable_cb promised has been kept or not.
-                self._promised = self._drained = False
+                self._promised = False
         else:
             said = self._callbacks(code, got, expected)
         said = said or self._indices(code, got, expected)
@@ -316,9 +310,7 @@ class ByMeaning:
         return None
 
     def _get(self, got: Result, expected: Result | None) -> tuple[str, str, str] | None:
-        if got.status == 0:
-            self._drained = True
-        elif got.status == 1:
+        if got.status == 1:
             if got.token in self._held:
                 self._held.discard(got.token)
             elif self._blurred:
@@ -340,13 +332,10 @@ class ByMeaning:
             said = f"the device completed {got.status} chains, in the reference {expected.status}"
             return said, "device-reads-outstanding", "2.7.6"
         if got.status > 0:
-            promised, rearmed = self._promised, self._on and self._drained
-            self._promised = self._drained = False
+            promised, self._promised = self._promised, False
             if promised and not got.length:
                 said = "callbacks were enabled and nothing was pending, yet this asks for no interrupt"
                 return said, "callbacks-rearmed", "2.7.14/n1"
-            if rearmed and not got.length:
-                self.remark = "after get_buf took all there was, the queue asks for no further interrupt"
         return None
 
     def _detach(self, got: Result) -> tuple[str, str, str] | None:
@@ -378,20 +367,17 @@ class ByMeaning:
         if code == Code.KICK:
             return None
         if code == Code.DISABLE_CB:
-            self._on = self._promised = False
+            self._promised = False
         elif code == Code.ENABLE_CB:
             # A driver that says "look again" may or may not have left its callback on.
-            self._on = self._promised = got.status == 1
+            self._promised = got.status == 1
             if expected is not None and got.status == 1 and expected.status == 0:
                 return "enable_cb saw nothing used though something was", "callbacks-rearmed", "2.7.14/n1"
         elif code in (Code.ENABLE_CB_DELAYED, Code.INTERRUPT, Code.ENABLE_CB_PREPARE):
             # How long to delay is the driver's choice, and so is what its interrupt turns off.
-            self._on = self._promised = False
+            self._promised = False
             if code == Code.ENABLE_CB_PREPARE:
                 self._mark = got.used_idx
-            due = expected is not None and expected.callbacks > 0 and not self._pushes
-            if code == Code.INTERRUPT and due and not got.callbacks:
-                return "interrupt ran no callback though something was used", "callbacks-rearmed", ""
         elif code == Code.POLL and self._mark is not None and got.status == 0 and got.used_idx != self._mark:
             return "poll saw nothing though used_idx moved since the mark", "callbacks-rearmed", "2.7.14/n1"
         return None

@@ -176,7 +176,7 @@ class Course:
         pair, outcome = self.pair, self._outcome
         outcome.operations, outcome.seconds = pair.operations, time.monotonic() - self._start
         outcome.tallies, outcome.compared = pair.tallies, pair.compared
-        outcome.given_up, outcome.remarks = pair.given_up, pair.remarks
+        outcome.given_up = pair.given_up
         if self._variant and isinstance(pair.process, Covering):
             outcome.coverage = list(pair.process.coverage())
         return outcome

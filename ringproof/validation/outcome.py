@@ -12,7 +12,7 @@ class Outcome:
     """What came of one shard, or of several added up.
 
     ``operations`` are ring operations, ``seconds`` those of the processes, added up as well; ``tallies`` the
-    device's checks by name; ``compared``, ``given_up`` and ``remarks`` are the pair's; ``runs`` the long runs
+    device's checks by name; ``compared`` and ``given_up`` are the pair's; ``runs`` the long runs
     that came to their end. ``left_out`` says what was not gone through, and why; ``lost`` what of it the tool
     itself is to blame for. ``lives`` are queues created; ``coverage`` the places reached in an instrumented
     driver.
@@ -25,7 +25,6 @@ class Outcome:
     tallies: dict[str, Tally] = field(default_factory=dict)
     compared: dict[int, int] = field(default_factory=dict)
     given_up: dict[int, str] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
     runs: list[Carried] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -47,8 +46,6 @@ class Outcome:
             self.compared[size] = self.compared.get(size, 0) + count
         for size, why in other.given_up.items():
             self.given_up.setdefault(size, why)
-        for remark, where in other.remarks.items():
-            self.remarks.setdefault(remark, where)
 
     def failing(self) -> dict[str, Found]:
         """Return each failing check's first failure."""

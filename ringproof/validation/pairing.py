@@ -138,7 +138,6 @@ class Pair:
         self.tallies: dict[str, Tally] = {}
         self.operations = 0
         self.compared: dict[int, int] = {}
-        self.remarks: dict[str, str] = {}
         self.given_up: dict[int, str] = {}
         self.results = b""
         self._pushes = pushes
@@ -278,8 +277,6 @@ class Pair:
             return None
         if self.tallying:
             self.compared[queue.config.queue_size] = self.compared.get(queue.config.queue_size, 0) + 1
-        if comparison.remark:
-            self.remarks.setdefault(comparison.remark, f"queue size {queue.config.queue_size}")
         if difference is not None and self.agreement(queue.config.queue_size) in self.known:
             queue.compared = False
             return None
