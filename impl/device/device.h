@@ -136,8 +136,10 @@ struct rp_device {
     uint64_t offered_at_kick;
     bool     distracting; /* the suppression word that must have no influence was moved */
     bool     undistracted; /* and a kick came though it spoke against it */
-    bool     callbacks_on;
+    bool     callbacks_on; /* for sure */
     bool     asleep;
+    uint64_t due_by; /* with so many completed, an interrupt put off must have come; 0: none was put off */
+    bool     taken_partly; /* since then some was taken back, and not all that was used */
     bool     mark_valid;
     uint64_t mark_completed;
 
@@ -217,10 +219,13 @@ bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new);
 void rp_notice_disabled(struct rp_device *device);
 /* enable_cb returned `quiet`. */
 void rp_notice_enabled(struct rp_device *device, bool quiet);
-void rp_notice_enabled_delayed(struct rp_device *device);
+/* enable_cb_delayed did. */
+void rp_notice_enabled_delayed(struct rp_device *device, bool quiet);
 void rp_notice_prepared(struct rp_device *device);
 /* poll returned `news`. */
 void rp_notice_polled(struct rp_device *device, bool news);
+/* A token was returned. */
+void rp_notice_taken(struct rp_device *device);
 /* get_buf found nothing. */
 void rp_notice_idle(struct rp_device *device);
 /* The interrupt entry of a driver that pushes has returned: what it left behind it must not have armed for. */

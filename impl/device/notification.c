@@ -9,7 +9,12 @@
  *
  * Interrupts. The driver is `asleep` when it has enabled callbacks and seen that nothing is left: then the
  * next completion must find an interrupt asked for. So it is when callbacks are on and it has taken all back,
- * unless it declared that enabling is what arms them.
+ * unless it declared that enabling is what arms them. After an enable_cb that returned 0 nobody knows if they
+ * are on, and nothing is asked of them until the driver is told again.
+ *
+ * An interrupt put off by enable_cb_delayed is due at the latest when all that was in flight then is used. To
+ * take back some of what is used, and leave some, may move it to a place that has gone by: who does that is not
+ * waiting, and is only held to it once nothing is left. To be interrupted ends it.
  */
 #include "device.h"
 
@@ -148,39 +153,59 @@ bool rp_notice_completion(struct rp_device *device, uint16_t old, uint16_t new)
         due = (uint16_t)(new - used_event - 1) < (uint16_t)(new - old);
     else
         due = (flags & 1u) == 0;
-    if (device->asleep && !device->gave_up)
+    if (device->asleep && !device->gave_up && device->config.has_callback)
         rp_check(device->log, RP_FIND_INTERRUPT_NOT_WANTED, due,
                  device->config.event_idx ? used_event : flags, RP_PAIR(old, new));
     device->asleep = false;
+    if (device->due_by > 0 && (due || device->completed_count >= device->due_by)) {
+        if (!device->taken_partly && !device->gave_up && device->config.has_callback)
+            rp_check(device->log, RP_FIND_INTERRUPT_NOT_WANTED, due,
+                     RP_PAIR(1, device->config.event_idx ? used_event : flags), RP_PAIR(old, new));
+        device->due_by = 0;
+    }
     return due;
+}
+
+/* The driver was told anew what interrupts it is to ask for. */
+static void told(struct rp_device *device, bool on)
+{
+    device->callbacks_on = on;
+    device->asleep = false;
+    device->due_by = 0;
 }
 
 void rp_notice_disabled(struct rp_device *device)
 {
-    device->callbacks_on = false;
-    device->asleep = false;
+    told(device, false);
 }
 
 void rp_notice_enabled(struct rp_device *device, bool quiet)
 {
     uint64_t waiting = rp_ledger_waiting(device);
 
-    device->callbacks_on = true;
+    told(device, quiet);
     if (quiet && !device->gave_up)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 0);
     device->asleep = quiet && waiting == 0;
 }
 
-void rp_notice_enabled_delayed(struct rp_device *device)
+void rp_notice_enabled_delayed(struct rp_device *device, bool quiet)
 {
-    device->callbacks_on = false;
-    device->asleep = false;
+    uint64_t waiting = rp_ledger_waiting(device);
+
+    told(device, false); /* interrupts before the one put off may be taken or not */
+    if (!quiet)
+        return;
+    if (device->offered > device->completed_count)
+        device->due_by = device->offered;
+    else if (!device->gave_up) /* all is used: nothing is left that could interrupt */
+        rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 3);
+    device->taken_partly = false;
 }
 
 void rp_notice_prepared(struct rp_device *device)
 {
-    device->callbacks_on = true;
-    device->asleep = false;
+    told(device, true);
     device->mark_valid = true;
     device->mark_completed = device->completed_count;
 }
@@ -195,6 +220,11 @@ void rp_notice_polled(struct rp_device *device, bool news)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, since == 0, since, 1);
     if (device->callbacks_on)
         device->asleep = !news && rp_ledger_waiting(device) == 0;
+}
+
+void rp_notice_taken(struct rp_device *device)
+{
+    device->taken_partly = rp_ledger_waiting(device) > 0;
 }
 
 void rp_notice_idle(struct rp_device *device)
@@ -215,6 +245,7 @@ void rp_notice_drained(struct rp_device *device)
         armed = (device->avail[0] & 1u) == 0;
     if (armed && !device->gave_up)
         rp_check(device->log, RP_FIND_ENABLE_MISSED, waiting == 0, waiting, 2);
+    device->due_by = 0;
     rp_notice_idle(device);
 }
 
@@ -224,4 +255,6 @@ void rp_notice_interrupted(struct rp_device *device, bool handled, uint32_t call
         rp_check(device->log, RP_FIND_INTERRUPT_MISSED,
                  handled && (callbacks > 0 || !device->config.has_callback || !device->callbacks_on), waiting,
                  RP_PAIR(handled, callbacks));
+    if (waiting > 0)
+        device->due_by = 0;
 }

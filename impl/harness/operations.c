@@ -156,6 +156,7 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
             rp_hostile_returned(&harness->hostile, *token);
         rp_order_returned();
         rp_ledger_returned(&harness->device, *token, written);
+        rp_notice_taken(&harness->device);
     } else if (answer == 0) {
         rp_ledger_nothing(&harness->device);
         rp_notice_idle(&harness->device);
@@ -172,7 +173,7 @@ static int enable(struct rp_harness *harness, enum rp_op_code code, int (*ask)(v
     if (code == RP_OP_ENABLE_CB)
         rp_notice_enabled(&harness->device, answer == 1);
     else
-        rp_notice_enabled_delayed(&harness->device);
+        rp_notice_enabled_delayed(&harness->device, answer == 1);
     return answer;
 }
 

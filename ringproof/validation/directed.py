@@ -261,6 +261,43 @@ def _callbacks(size: int) -> Iterator[list[Op]]:
             yield [*[ADD] * count, KICK, READ, *on, ONE_DONE, INTERRUPT, GET, *on, *drained(count), DISABLE]
 
 
+# -- interrupts put off -----------------------------------------------------------------------------------
+
+
+def delays(course: Course, configs: Sequence[QueueConfig]) -> None:
+    """Put the interrupt off with 1 to n chains in flight, some of them used; all are, at once or in turn."""
+    for config in configs if Code.ENABLE_CB_DELAYED in course.pair.offered else ():
+        size = min(config.queue_size, 8)
+        arrays = [
+            [*waiting, *_delay(count, used, together)]
+            for count in range(1, size + 1)
+            for used in range(count + 1)
+            for together in (True, False)
+            for waiting in ([], [DISABLE])
+        ]
+        course.life(config, *arrays)
+
+
+def delays_across_the_wrap(course: Course, config: QueueConfig, *, brief: bool) -> None:
+    """The same around index 65536: with ``before`` of those in flight below it."""
+    if Code.ENABLE_CB_DELAYED not in course.pair.offered:
+        return
+    size = min(config.queue_size, 4 if brief else 8)
+    start = course.rounds(START)
+    for count in sorted({1, 2, size}) if brief else range(1, size + 1):
+        for before in sorted({1, count}) if brief else range(1, count + 2):
+            for together in (True, False):
+                further = course.rounds(WRAP - START - before)
+                course.life(config, [start, further], _delay(count, 0, together), *_callbacks(size))
+
+
+def _delay(count: int, used: int, together: bool) -> list[Op]:
+    """So many in flight and so many of them used already; then the rest is used, at once or one at a time."""
+    done = [ALL_DONE] if together else [ONE_DONE] * (count - used)
+    before = [Op(Code.COMPLETE, c=used)] * (used > 0)
+    return [*[ADD] * count, KICK, READ, *before, DELAYED, *done, *[GET] * (count + 1), *drained(1), DISABLE]
+
+
 def unkicked(course: Course, configs: Sequence[QueueConfig], *, brief: bool) -> None:
     """More than 65536 chains without a kick that the device wants to hear of; then the kick."""
     if course.pair.publishes_at_kick:

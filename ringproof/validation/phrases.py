@@ -208,6 +208,11 @@ def kick_unwanted(a: int, b: int) -> str:
 def interrupt_not_wanted(a: int, b: int) -> str:
     """Say the numbers of INTERRUPT_NOT_WANTED."""
     moved = f"used_idx went from {high(b)} to {low(b)}"
+    if high(a):
+        return (
+            f"{moved}, all that was in flight when enable_cb_delayed returned 1 has been used, and "
+            f"used_event or flags, {low(a)}, asked for no interrupt"
+        )
     return (
         f"{moved} after the driver had found nothing left with callbacks on, but used_event or flags is {a} "
         "and asks for no interrupt (declare RP_TRAIT_ARMS_ONCE if enable_cb alone arms it)"
@@ -217,6 +222,8 @@ def interrupt_not_wanted(a: int, b: int) -> str:
 def enable_missed(a: int, b: int) -> str:
     """Say the numbers of ENABLE_MISSED."""
     used = counted(a, "used buffer")
+    if b == 3:
+        return f"enable_cb_delayed returned 1 with {used} and nothing left in flight that could interrupt"
     if b == 2:
         return f"interrupt asked for notifications and returned though {used} had not been handed back"
     return f"{'poll' if b else 'enable_cb'} saw nothing though there {'was' if a == 1 else 'were'} {used}"

@@ -126,12 +126,19 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
         ("interleavings", partial(walk, configs=event[:1], letters=directed.PLAIN, longest=3)),
         ("interleavings", partial(walk, configs=plain[:1], letters=directed.PLAIN, longest=3)),
         ("interrupts without news", partial(directed.spurious, configs=small)),
+        ("interrupts put off", partial(directed.delays, configs=corners((4, 8), 2 if quick else 5))),
         ("interleavings of all calls", partial(walk, configs=small, letters=directed.EVERY, longest=2)),
     ]
     near = wrapping_configs(driver, (4,) if quick else _WRAPPING_SIZES)
     wraps: list[tuple[str, Work]] = [
         ("across the wrap", partial(_across_the_wrap, config=config, brief=quick or config.queue_size != 4))
         for config in near
+    ]
+    delay = directed.delays_across_the_wrap
+    wraps += [
+        ("interrupts put off across the wrap", partial(delay, config=config, brief=quick))
+        for config in wrapping_configs(driver, (4,) if quick else (4, 8))
+        if config.features & F_EVENT_IDX or not quick
     ]
     # The first of them takes as long as all the others, and finds what they do not.
     works = [*wraps[:1], *works, *wraps[1:]]

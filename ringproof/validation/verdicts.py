@@ -240,7 +240,8 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"{operation(b)} returned {answer(a)}, which it must not here"),
     (FindingCode.INTERRUPT_NOT_WANTED, "sleeps-with-interrupts-on", "oracle: interrupts", _FAIL,
      "callbacks-rearmed",
-     "A driver that found nothing used with callbacks on lets the next used buffer interrupt.",
+     "A driver that found nothing used with callbacks on lets the next used buffer interrupt; one that is put off "
+     "comes with the last buffer in flight at the latest.",
      interrupt_not_wanted),
     (FindingCode.CREATE_FAILED, "create-succeeds", "oracle: driver ABI", _FAIL, "create-succeeds",
      "create sets up any queue the driver offers.", create_failed),

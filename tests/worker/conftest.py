@@ -43,9 +43,8 @@ def _operation(rng: random.Random, event_idx: bool) -> Op:
     if kind < 0.85:
         return Op(Code.GET)
     if kind < 0.93:
-        return Op(
-            rng.choice([Code.DISABLE_CB, Code.ENABLE_CB, Code.ENABLE_CB_PREPARE, Code.POLL, Code.INTERRUPT])
-        )
+        enabling = [Code.ENABLE_CB, Code.ENABLE_CB_DELAYED, Code.ENABLE_CB_PREPARE]
+        return Op(rng.choice([Code.DISABLE_CB, *enabling, Code.POLL, Code.INTERRUPT]))
     if kind < 0.97:
         if event_idx is (rng.random() < 0.8):  # else the word that must have no influence
             return Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE, a=rng.choice([0, 0, 1, 2, 0xFFFF, 0x8000]))
@@ -55,13 +54,21 @@ def _operation(rng: random.Random, event_idx: bool) -> Op:
 
 @pytest.fixture(scope="session")
 def tour() -> Tour:
-    """``tour(features, seed)``: 600 packed operations of every kind, then all that is left comes back."""
+    """``tour(features, seed)``: 600 packed operations of every kind, then all that is left comes back.
+
+    At the end interrupts are put off, before anything is used and when all is.
+    """
 
     def make(features: int, seed: int) -> bytes:
         rng = random.Random(seed)
         event_idx = bool(features >> 29 & 1)
         operations = [_operation(rng, event_idx) for _ in range(600)]
-        operations += [Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=100), *[Op(Code.GET)] * 20]
+        come, back = [Op(Code.KICK), Op(Code.READ)], [Op(Code.COMPLETE, c=100)]
+        gets = [Op(Code.GET)] * 20
+        operations += [*come, *back, *gets]
+        adds = [Op(Code.ADD, a=1, b=rng.getrandbits(32)) for _ in range(3)]
+        for delayed in ([Op(Code.ENABLE_CB_DELAYED), *back], [*back, Op(Code.ENABLE_CB_DELAYED)]):
+            operations += [*adds, *come, *delayed, *gets]
         return b"".join(operation.pack() for operation in operations)
 
     return make

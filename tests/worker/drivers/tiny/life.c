@@ -122,6 +122,25 @@ void tiny_unmap_chain(struct tiny *t, uint16_t head, uint32_t count)
     }
 }
 
+/* Half of what is in flight may be used before the interrupt. */
+int tiny_enable_cb_delayed(void *queue)
+{
+    struct tiny *t = queue;
+    uint16_t half = (uint16_t)((uint16_t)(t->avail_idx - t->last_used) / 2);
+
+    if (fault("delay-for-ever"))
+        half = (uint16_t)((t->avail_idx - t->last_used) * 3 + 1);
+    if (fault("delay-blind"))
+        half = (uint16_t)(t->avail_idx - t->last_used);
+    t->callbacks_on = 1;
+    if (t->event)
+        *used_event(t) = (uint16_t)(t->last_used + half);
+    else
+        t->avail[0] = fault("delay-flags");
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return (uint16_t)(t->used[1] - t->last_used) <= half;
+}
+
 void tiny_destroy(void *queue)
 {
     struct tiny *t = queue;

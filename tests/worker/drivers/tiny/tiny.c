@@ -3,7 +3,7 @@
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
  * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Some names
  * are no faults but habits: "publish-at-kick", "push", "rearm-once", "maps", "splits",
- * "any-size" and "legacy".
+ * "any-size", "no-delay" and "legacy".
  */
 #include "tiny.h"
 
@@ -394,7 +394,7 @@ static int interrupt(void *queue)
             if (fault("push-one"))
                 break;
         }
-    } else if (t->env->has_callback) {
+    } else if (t->env->has_callback && t->callbacks_on) {
         t->env->callback(t->env->context);
     }
     return 1;
@@ -444,6 +444,7 @@ const struct rp_driver *rp_driver_entry(void)
         .get_buf = get_buf,
         .disable_cb = disable_cb,
         .enable_cb = enable_cb,
+        .enable_cb_delayed = tiny_enable_cb_delayed,
         .enable_cb_prepare = enable_cb_prepare,
         .poll = poll,
         .interrupt = interrupt,
@@ -469,6 +470,8 @@ const struct rp_driver *rp_driver_entry(void)
         driver.size = 16;
     if (fault("no-table"))
         return NULL;
+    if (fault("no-delay"))
+        driver.enable_cb_delayed = NULL;
     if (fault("no-add"))
         driver.add = NULL;
     if (fault("crash-on-load"))

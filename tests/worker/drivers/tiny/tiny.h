@@ -54,6 +54,8 @@ void tiny_unmap(struct tiny *t, const struct desc *d);
 /* Takes back what the first `count` segments of the chain at `head` were mapped for. */
 void tiny_unmap_chain(struct tiny *t, uint16_t head, uint32_t count);
 
+int tiny_enable_cb_delayed(void *queue);
+
 /* Whether the fault of this name was asked for; or one whose name begins so. */
 int fault(const char *name);
 int faults(const char *beginning);
