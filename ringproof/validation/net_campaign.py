@@ -8,23 +8,22 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from ..impl.harness.frames import Frame, OutOfRoom, Packet
+from ..impl.harness.frames import Frame, Packet
 from ..impl.harness.net_operations import NetCode, NetConfig, Op
-from ..traces.document import TraceError
 from .clauses import CLAUSES
 from .negotiation import possible
 from .net_configurations import Offer, described, probed_configs, traffic_configs
-from .net_evidence import TRAIT_LINUX_3_11, TRAIT_VIRTIO_1, keep_net, net_steps_in_words
+from .net_evidence import TRAIT_LINUX_3_11, TRAIT_VIRTIO_1
 from .net_failure import NetFailure
 from .net_findings import NET_CHECKS
 from .net_pair import NetPair
-from .net_shrinking import reduced
+from .net_showing import shown
 from .net_worker import NetWorker
 from .observer import ORACLES, WARNINGS
 from .options import Options
 from .report import Check, CheckVerdict, Stage, ValidationReport, Verdict
 from .shapes import Shapes, pattern
-from .traffic import Traffic
+from .traffic import KINDS, Traffic
 
 AGREEMENT = "agrees-with-reference"
 _FRAMES = 160
@@ -49,6 +48,8 @@ class _NetCampaign:
     stages: list[Stage] = field(default_factory=list)
     devices: int = 0
     long_sent: int = 0
+    began: float = field(default_factory=time.monotonic)
+    found_at: dict[str, float] = field(default_factory=dict)  # seconds until each check failed
     _frames: list[Frame] = field(default_factory=list)
 
     def go(self) -> None:
@@ -71,11 +72,17 @@ class _NetCampaign:
         """Run a stage, when going on after failures again without each; whether something ended it."""
         for _ in range(_MOST_ROUNDS if self.options.keep_going else 1):
             failure = stage()
+            self._note(failure)
             if failure is None:
                 return False
             self.failures[failure.check] = failure
             self.pair.known.add(failure.check)
         return True
+
+    def _note(self, failure: NetFailure | None = None) -> None:
+        """Remember when each failure so far was first seen."""
+        for check in (*self.pair.soft, *([failure.check] if failure is not None else [])):
+            self.found_at.setdefault(check, time.monotonic() - self.began)
 
     # -- stages ---------------------------------------------------------------------------------------
 
@@ -91,6 +98,7 @@ class _NetCampaign:
                 failure = failure or self.pair.count(traffic.transmit_queues)
                 failure = failure or self.pair.play([Op(NetCode.PROBE), *traffic.drain()])
             failure = failure or self.pair.end()
+            self._note()
             if failure is not None:
                 return failure
             self.devices += 1
@@ -100,6 +108,7 @@ class _NetCampaign:
         count = 12 if self.options.quick else 80
         for at, config in enumerate(islice(traffic_configs(self.offer, self.options.seed), count)):
             failure = self._run(config, self.options.seed + at)
+            self._note()
             if failure is not None:
                 return failure
             self.devices += 1
@@ -113,7 +122,7 @@ class _NetCampaign:
         traffic = Traffic(config, frames, seed)
         finish = [Op(NetCode.XMIT, a=len(frames) + at) for at in range(len(last))]
         failure = self._begun(config, [*frames, *last])
-        for _ in range(9):
+        for _ in range(KINDS):
             failure = failure or pair.play(traffic.batch()) or pair.count(traffic.transmit_queues)
         failure = failure or pair.play([*traffic.drain(), *traffic.drain(), *finish, *traffic.drain()])
         failure = failure or pair.count(traffic.transmit_queues)
@@ -275,9 +284,8 @@ def validate_network(library: Path, *, options: Options | None = None) -> Valida
             _look_again(campaign)
         pair.close()
         failures = {**pair.soft, **campaign.failures}
-        shown, trace, message = _shown(pair, failures, name, options)
-        if shown is not None:
-            failures[shown.check] = shown
+        failures, exhibits = shown(pair, failures, campaign.found_at, name, options)
+        first = exhibits[0] if exhibits else None
         checks = campaign.checks(failures)
         verdict: Verdict = "fail" if any(check.verdict == "fail" for check in checks) else "pass"
         return ValidationReport(
@@ -286,13 +294,13 @@ def validate_network(library: Path, *, options: Options | None = None) -> Valida
             checks=checks,
             operations=sum(stage.operations for stage in campaign.stages),
             seconds=time.monotonic() - began,
-            trace=trace,
+            trace=first.trace if first is not None else None,
             mode="byte for byte" if exact else "by meaning",
             stages=tuple(campaign.stages),
-            steps=net_steps_in_words(shown) if shown is not None else (),
-            shows=shown.check if shown is not None else "",
+            steps=first.steps if first is not None else (),
+            shows=first.check if first is not None else "",
             library=library,
-            message=message,
+            exhibits=exhibits,
         )
 
 
@@ -322,29 +330,3 @@ def _look_again(campaign: _NetCampaign) -> None:
     campaign.stages[told:] = [
         replace(stage, name=f"second look: {stage.name}") for stage in campaign.stages[told:]
     ]
-
-
-def _shown(
-    pair: NetPair, failures: dict[str, NetFailure], driver: str, options: Options
-) -> tuple[NetFailure | None, Path | None, str]:
-    """Shrink the failure that says most, and write it down; it, where that is, and why it is nowhere."""
-    serious = [failure for failure in failures.values() if failure.check not in WARNINGS]
-    if not serious:
-        return None, None, ""
-    order = ("crash", "hang", "clause", "finding", "violation", "oracle", "difference")
-    failure = min(serious, key=lambda one: (order.index(one.kind), len(one.operations)))
-    seconds = min(options.shrink_seconds, 12.0) if options.quick else options.shrink_seconds
-    patience, known = pair.patience, pair.known
-    pair.known = failures.keys() - {failure.check}  # nothing else is to end a run before it shows
-    if failure.kind == "hang":
-        pair.patience, seconds = min(patience, 0.5), min(seconds, 8.0)
-    try:
-        small = reduced(failure, pair.attempt, seconds)
-    finally:
-        pair.patience, pair.known = patience, known
-    if options.traces is None:
-        return small, None, ""
-    try:
-        return small, keep_net(small, driver, options.traces, exact=pair.exact), ""
-    except (TraceError, OutOfRoom) as error:
-        return small, None, f"no trace was kept: {error}"

@@ -169,7 +169,7 @@ def test_a_library_with_both_drivers_gets_both_campaigns(own_driver: Path) -> No
     part = document["network"]
     assert isinstance(part, dict)
     assert part["verdict"] == "pass"
-    assert set(part) == set(document) - {"network"}
+    assert set(part) == set(document) - {"network", "hostile"}
 
 
 def test_a_library_with_a_network_driver_alone(tmp_path: Path) -> None:
