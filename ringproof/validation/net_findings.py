@@ -40,6 +40,8 @@ class NetFindingCode(IntEnum):
     CONTROL_MALFORMED = 83
     FREED_EARLY = 84
     PUBLISHED = 85
+    CHAIN_CHANGED = 86
+    HEADER_CHANGED = 87
 
 
 class NetFinding(NamedTuple):
@@ -225,6 +227,14 @@ _ROWS: tuple[tuple[NetFindingCode, str, str, str, Describe], ...] = (
      lambda a, _: f"{_frame(a)} was freed before the device was done with it"),
     (NetFindingCode.PUBLISHED, "frame-sent-or-dropped", _STACK,
      "transmit publishes one chain and keeps the frame, or none and frees it.", _published),
+    (NetFindingCode.CHAIN_CHANGED, "outstanding-unchanged", "VIRTIO 1.3 section 3.3.1a",
+     "The descriptors of a chain, those of its indirect table too, stay as they are until the device has used it.",
+     lambda a, b: f"descriptor {b} of the chain at head {a} was changed while the device had it"),
+    (NetFindingCode.HEADER_CHANGED, "header-kept", "oracle: protocol text of VIRTIO 1.3 section 3.3.1",
+     "A frame's header, and whatever else the driver wrote for the device to read, stays as it is until the "
+     "device has used the chain.",
+     lambda a, b: f"{_address(a)}, read by the device as part of the chain at head {_high(b)}, was changed to "
+     f"{_low(b):#04x} while the device had it"),
 )  # fmt: skip
 
 NET_CHECKS: dict[NetFindingCode, NetCheck] = {row[0]: NetCheck(*row) for row in _ROWS}

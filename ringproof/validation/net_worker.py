@@ -152,6 +152,8 @@ class NetWorker(WorkerProcess[NetHeader]):
                 raise OperationError(f"operation {self.operations}: there is no operation with code {code}")
             if code >= NetCode.NET_READ:
                 done.append(self._step_device(ops[len(done)]))
+                if self._found and self.stop_on_finding:
+                    break
                 continue
             end = begin = len(done)
             while end < min(len(ops), begin + OP_CAPACITY) and ops[end].code < NetCode.NET_READ:
@@ -165,7 +167,7 @@ class NetWorker(WorkerProcess[NetHeader]):
             except DriverStopped as gone:
                 gone.op_index += begin if gone.op_index >= 0 else 0
                 raise
-            if stopped:
+            if stopped or (self._found and self.stop_on_finding):
                 break
         return done
 
@@ -279,10 +281,24 @@ class NetWorker(WorkerProcess[NetHeader]):
         self.device = SharedDevice(
             [(FRAME_ADDRESS, self.window()), (ARENA_ADDRESS, self._shared.part("arena_offset", ARENA_BYTES))],
             self.registers,
+            self._judge,
         )
+        self._found = False
         self._heads: dict[tuple[int, int], int] = {}
         self.accesses.clear()
         self.events.clear()
+
+    def _judge(self, code: NetFindingCode, holds: bool, a: int, b: int) -> None:
+        """Count a check that is made on this side, as the worker counts its own."""
+        header = self._shared.header
+        found = header.found[code]
+        found.checked = min(found.checked + 1, 0xFFFF_FFFF)
+        if holds:
+            return
+        if not found.count:
+            found.first_op, found.a, found.b = min(header.total_ops, 0xFFFF_FFFF), a, b
+        found.count = min(found.count + 1, 0xFFFF_FFFF)
+        self._found = True
 
     def _told(self, command: bytes) -> None:
         if self._command(command, self.timeout) == b"e":

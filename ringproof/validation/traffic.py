@@ -14,7 +14,10 @@ from .shapes import MOST_SEGMENTS, filled
 
 ALL = 0xFFFF_FFFF
 _FAIL, _RELATIVE = int(OpFlag.FAIL_ALLOC), int(OpFlag.RELATIVE)
+KINDS = 10
+"""Kinds of batches, without those for devices of several pairs."""
 _MOST = 64  # frames in a burst
+_MOST_HELD = 1024  # descriptors of a queue of which one chain is held until all others were used
 
 
 class Traffic:
@@ -33,6 +36,8 @@ class Traffic:
         plain = [not frame.checksum and frame.gso == Gso.NONE for frame in frames]
         self._big = [at for at, count in enumerate(segments) if count == MOST_SEGMENTS and plain[at]]
         self._size = max(1, config.queue_size)
+        self._plain = [at for at in self._small if plain[at]]
+        self._frames = frames
         features = config.offered & config.understood
         self._event_idx = bool(features & F_EVENT_IDX)
         several = features & F_MQ and features & F_CTRL_VQ
@@ -46,7 +51,7 @@ class Traffic:
         if not self._round:
             self._round = [
                 self._burst, self._burst, self._trickle, self._words, self._fill, self._interrupts,
-                self._chaos, self._squeeze, self._race,
+                self._chaos, self._squeeze, self._race, self._hold,
             ]  # fmt: skip
             if self.transmit_queues > 1:
                 self._round.append(self._pairs)
@@ -171,6 +176,26 @@ class Traffic:
                 made.append(self._word())
             made += [op._replace(b=random.choice((ALL, ALL, 1, 2, 5))) for op in self._sends(3)]
         return [*made, Op(NetCode.INTERRUPT), *self.drain()]
+
+    def _hold(self) -> list[Op]:
+        """The device keeps one chain while as many others as there are descriptors come and go: what a driver
+        keeps for each must not be taken again in turn. Their headers are other ones, if there are any."""
+        if not 32 <= self._size <= _MOST_HELD or not self._plain:
+            return self._chaos()
+        random, made = self._random, self.drain()
+        special = [at for at in self._small if self._frames[at].checksum] or self._plain
+        held = random.choice(special)
+        cpu = self._frames[held].cpu
+        others = [at for at in self._plain if at != held and self._frames[at].cpu == cpu] or self._plain
+        made += [Op(NetCode.XMIT, a=held), *(Op(NetCode.NET_READ, in_=queue) for queue in self._queues)]
+        count, at = min(self._size // 8, len(others), 16), random.randrange(len(others))
+        for _ in range(self._size // count + 1):
+            made += [Op(NetCode.XMIT, a=others[(at + step) % len(others)]) for step in range(count)]
+            at += count
+            for queue in self._queues:
+                made += [Op(NetCode.NET_READ, in_=queue), Op(NetCode.NET_COMPLETE, in_=queue, a=1, c=count)]
+            made.append(Op(NetCode.INTERRUPT))
+        return [*made, *self.drain()]
 
     def _interrupts(self) -> list[Op]:
         """Interrupts without news, changes of the configuration, calls that no interrupt stands behind."""

@@ -69,6 +69,8 @@ FAULTS: tuple[tuple[str, NetFindingCode], ...] = (
     ("free-published", NetFindingCode.PUBLISHED),
     ("publish-twice", NetFindingCode.PUBLISHED),
     ("keep", NetFindingCode.PUBLISHED),
+    ("change-chain", NetFindingCode.CHAIN_CHANGED),
+    ("change-header", NetFindingCode.HEADER_CHANGED),
 )
 
 
@@ -89,6 +91,9 @@ def _life() -> list[Op]:
         Op(NetCode.NET_READ, in_=3),
         Op(NetCode.NET_COMPLETE, in_=3, c=9),
         Op(NetCode.XMIT, a=5),
+        Op(NetCode.NET_READ, in_=3),
+        Op(NetCode.XMIT, a=1),
+        Op(NetCode.NET_COMPLETE, in_=3, c=1),
         Op(NetCode.REMOVE),
     ]
 

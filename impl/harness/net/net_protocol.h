@@ -152,7 +152,10 @@ enum rp_net_finding {
     RP_NET_FIND_WINDOW_WRITTEN = 82,   /* a: address; b: byte seen, byte expected */
     RP_NET_FIND_CONTROL_MALFORMED = 83, /* a: head; b: enum rp_net_malformed */
     RP_NET_FIND_FREED_EARLY = 84,      /* a: token */
-    RP_NET_FIND_PUBLISHED = 85         /* a: token; b: chains published by its transmit, whether it was freed */
+    RP_NET_FIND_PUBLISHED = 85,        /* a: token; b: chains published by its transmit, whether it was freed */
+    /* The tool's: it compares what its device read of a chain with what is there when it completes it. */
+    RP_NET_FIND_CHAIN_CHANGED = 86,    /* a: head; b: number of the descriptor in the chain, from 0 */
+    RP_NET_FIND_HEADER_CHANGED = 87    /* a: address; b: head, byte seen */
 };
 
 /* What a control queue's chain can be like. */

@@ -80,6 +80,18 @@ void misbehave_in_transmit(struct device *d, const struct rp_net_frame *frame)
         write_byte(d->extra, 5);
 }
 
+void misbehave_with_others(struct queue *q)
+{
+    for (uint32_t head = 0; head < q->size; head++) {
+        if (q->frames[head] == NULL)
+            continue;
+        if (fault_is("change-chain"))
+            q->desc[q->desc[head].next].length--;
+        if (fault_is("change-header"))
+            write_byte(q->frames[head]->control, 3);
+    }
+}
+
 void misbehave_after_transmit(struct device *d, struct queue *q, const struct rp_net_frame *frame)
 {
     const struct rp_net_env *env = d->env;

@@ -207,6 +207,7 @@ static void transmit(void *device, uint32_t pair, const struct rp_net_frame *fra
         return;
     }
     memset(frame->control, 0, HEADER_BYTES);
+    misbehave_with_others(q);
     head = put(q, frame->control_address, HEADER_BYTES, false, 0);
     put_pieces(q, frame->packet, &pieces);
     q->frames[head] = frame;

@@ -54,6 +54,7 @@ bool fault_is(const char *name);
 /* faults.c: what can go wrong at each place; all of them do nothing without a fault. */
 void misbehave_in_probe(struct device *device);
 void misbehave_in_transmit(struct device *device, const struct rp_net_frame *frame);
+void misbehave_with_others(struct queue *queue);
 void misbehave_after_transmit(struct device *device, struct queue *queue, const struct rp_net_frame *frame);
 void misbehave_in_remove(struct device *device);
 
