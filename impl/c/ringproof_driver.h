@@ -102,8 +102,8 @@ struct rp_env {
     /* Rings the doorbell: `value` is what the driver writes to the notify register: queue_index, or, with
      * RP_F_NOTIFICATION_DATA, queue_index | avail_idx << 16. */
     void (*notify)(void *context, uint32_t value);
-    /* The queue's callback, which rp_driver.interrupt calls when there is something used; a driver that
-     * pushes need not. */
+    /* The queue's callback, which rp_driver.interrupt calls when there is something used and callbacks are on;
+     * while they are off it may. A driver that pushes need not. */
     void (*callback)(void *context);
     /* Only with RP_TRAIT_PUSHES_BUFFERS: hands back a token, oldest used first. It may be called from
      * rp_driver.interrupt and from any other operation. */
@@ -125,22 +125,25 @@ struct rp_driver {
     uint32_t    traits;      /* RP_TRAIT_ bits */
     uint32_t    reserved;
 
-    /* Sets up a queue: allocates, zeroes and places its ring, says where. RP_OK, RP_EINVAL, RP_ENOMEM. */
+    /* Sets up a queue: allocates, zeroes and places its ring, says where. RP_OK, also without memory that it can
+     * do without; RP_EINVAL, RP_ENOMEM. */
     int (*create)(const struct rp_env *env, struct rp_ring_parts *parts, void **queue);
     /* Gives everything back. Buffers still in flight are forgotten. */
     void (*destroy)(void *queue);
 
     /* Offers a chain: `out` segments the device reads, then `in` segments it writes. The segments array
-     * is only lent for the call. RP_OK, RP_ENOSPC, RP_EINVAL. */
+     * is only lent for the call. RP_OK, RP_ENOSPC, RP_EINVAL; RP_EBROKEN once the queue was called broken. */
     int (*add)(void *queue, const struct rp_segment *segments, uint32_t out, uint32_t in, void *token);
     /* Notifies the device if it wants to know of what was added since the last kick. */
     void (*kick)(void *queue);
-    /* 1 with a token and the device's written length, 0 for nothing now, RP_EBROKEN. */
+    /* 1 with a token and the device's written length, 0 for nothing now, RP_EBROKEN. With RP_F_IN_ORDER, the
+     * length of a buffer that no used entry tells of is that of its writable bytes, or of all. */
     int (*get_buf)(void *queue, void **token, uint32_t *length);
 
     void (*disable_cb)(void *queue);
-    /* 1: nothing was used meanwhile; 0: something was, look again. */
+    /* 1: nothing was used meanwhile; 0: something was, look again, and callbacks may be on or off. */
     int (*enable_cb)(void *queue);
+    /* The same for an interrupt that may be put off until all that is in flight now was used, and no longer. */
     int (*enable_cb_delayed)(void *queue);
     /* Enables callbacks and returns a mark; poll(mark) is 1 when something was used since that mark. */
     uint32_t (*enable_cb_prepare)(void *queue);

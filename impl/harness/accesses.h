@@ -54,6 +54,10 @@ extern bool rp_accesses_called; /* an instrumented library was loaded */
 bool rp_order_begin(struct rp_device *device, uint32_t traits, bool own_fences);
 /* The queue's life is over: what it does from here on is not looked at. */
 void rp_order_end(void);
+/* It is asked for an operation, enum rp_op_code. */
+void rp_order_asked(int code);
+/* What this operation answered says that an interrupt will come for what is used from here on. */
+void rp_order_relied(int code);
 /* The driver is back from an operation, or has called its environment. */
 void rp_order_settle(void);
 /* It has notified the device. */

@@ -3,7 +3,7 @@
  * What is made of an instrumented driver's accesses.
  *
  * The device looks at once when a word that it reads was stored, as it may at any time: what is in the ring only
- * for a moment is judged like what stays. Beyond that, three rules are about order alone:
+ * for a moment is judged like what stays. Beyond that, four rules are about order alone:
  *
  * - ORDER_PUBLISH: stores to a chain (descriptors, table entries, its slot) are followed by a release before the
  *   store of avail_idx that publishes it, or that store is one.
@@ -11,6 +11,9 @@
  *   full barrier between. Who notifies owes none.
  * - ORDER_USED: what a token was returned for was read after a read of used_idx that tells of it, with an acquire
  *   between.
+ *
+ * - ORDER_ARM: who says that nothing was used, and that an interrupt will come, has read used_idx after the store
+ *   that asked for it (one that changed used_event, or cleared avail.flags), with a full barrier between.
  *
  * The first is judged only if the driver declares that all its order is by C11 means, as is the acquire of the
  * third; for machines there are other ways, which the instrumentation does not show.
@@ -61,6 +64,14 @@ static struct order {
     bool     word_read, word_ordered; /* since that store */
     bool     word_seen; /* since create */
     uint16_t idx;
+
+    int      operation;    /* under way */
+    bool     stored_event; /* as stored_words: used_event */
+    bool     armed;        /* the word that asks for interrupts was stored */
+    int      armed_by;     /* in this operation */
+    bool     arm_seq_cst, arm_fenced; /* that store; since then */
+    bool     looked, looked_ordered;  /* used_idx was read since then */
+    uint16_t arm_word;
 
     uint64_t          used_told, used_acquired; /* entries, by the last read of used_idx */
     bool              used_idx_seen;
@@ -169,6 +180,25 @@ static void publish(void)
     order.word_read = false;
 }
 
+static uint16_t arming_word(const struct rp_device *device)
+{
+    return device->config.event_idx ? rp_used_event(device) : device->avail[0];
+}
+
+/* The words that ask for interrupts may have been stored. To store what is there already asks for nothing. */
+static void arm(void)
+{
+    uint16_t word = arming_word(order.device);
+
+    if (word == order.arm_word)
+        return;
+    order.arm_word = word;
+    order.armed = order.device->config.event_idx || (word & 1) == 0;
+    order.armed_by = order.operation;
+    order.arm_seq_cst = order.idx_order == RP_ORDER_SEQ_CST;
+    order.arm_fenced = order.looked = order.looked_ordered = false;
+}
+
 static void check_owned(void)
 {
     struct rp_device *device = order.device;
@@ -213,7 +243,9 @@ static void settle(void)
         rp_device_observe(order.device);
     if (order.stored_words)
         publish();
-    order.stored_words = false;
+    if (order.stored_words || order.stored_event)
+        arm();
+    order.stored_words = order.stored_event = false;
     order.first_desc = order.end_desc = order.first_slot = order.end_slot = 0;
     order.first_used = order.end_used = 0;
 }
@@ -242,6 +274,7 @@ static void write_available(uintptr_t address, size_t bytes, enum rp_order how)
     order.first_slot = first;
     order.end_slot = end;
     order.stored_words = overlap(address, bytes, device->avail, 4);
+    order.stored_event = overlap(address, bytes, &device->avail[2 + order.n], 2);
     order.idx_order = how;
     rp_watch.pending = true;
 }
@@ -313,7 +346,8 @@ static void read(uintptr_t address, size_t bytes, enum rp_order how)
         order.word_ordered = order.fenced || (order.idx_seq_cst && how == RP_ORDER_SEQ_CST);
     }
     if (overlap(address, bytes, &device->used[1], 2)) {
-        order.used_idx_seen = true;
+        order.used_idx_seen = order.looked = true;
+        order.looked_ordered |= order.arm_fenced || (order.arm_seq_cst && how == RP_ORDER_SEQ_CST);
         order.used_told = device->completions_in;
         if (acquires(how))
             order.used_acquired = order.used_told;
@@ -328,13 +362,13 @@ static void fence(enum rp_order how)
     if (acquires(how))
         order.used_acquired = order.used_told;
     if (how == RP_ORDER_SEQ_CST)
-        order.fenced = true;
+        order.fenced = order.arm_fenced = true;
 }
 
 static void modified(enum rp_order how)
 {
     if (how == RP_ORDER_SEQ_CST)
-        order.fenced = true;
+        order.fenced = order.arm_fenced = true;
 }
 
 bool rp_order_begin(struct rp_device *device, uint32_t traits, bool own_fences)
@@ -347,6 +381,7 @@ bool rp_order_begin(struct rp_device *device, uint32_t traits, bool own_fences)
     order.fences_told = order.c11 || !own_fences;
     order.judged = device->published;
     order.idx = device->avail[1];
+    order.arm_word = arming_word(device);
     order.stores = calloc(STORES, sizeof(order.stores[0]));
     order.used_reads = calloc(order.n, sizeof(order.used_reads[0]));
     if (order.stores == NULL || order.used_reads == NULL) {
@@ -376,6 +411,32 @@ void rp_order_settle(void)
 {
     if (rp_watch.pending)
         settle();
+}
+
+void rp_order_asked(int code)
+{
+    order.operation = code;
+}
+
+/* Poll speaks of what enable_cb_prepare stored; get_buf and interrupt promise nothing unless they stored it
+ * themselves, and leave the driver asleep.
+ * a: the operation, and the word that asks for interrupts; b: which one that is, and if used_idx was read. */
+void rp_order_relied(int code)
+{
+    const struct rp_device *device = order.device;
+
+    if (rp_watch.bytes == 0)
+        return;
+    rp_order_settle();
+    if (!order.armed || !order.fences_told || !order.used_idx_seen || !device->config.has_callback)
+        return;
+    if (code == RP_OP_POLL && order.armed_by != RP_OP_ENABLE_CB_PREPARE)
+        return;
+    if ((code == RP_OP_GET || code == RP_OP_INTERRUPT) &&
+        (order.armed_by != code || !device->asleep || device->config.arms_once))
+        return;
+    rp_check(device->log, RP_FIND_ORDER_ARM, order.looked_ordered, RP_PAIR(code, order.arm_word),
+             RP_PAIR(device->config.event_idx ? PART_EVENT : PART_FLAGS, order.looked));
 }
 
 void rp_order_notified(void)

@@ -121,8 +121,10 @@ static int pop(struct rp_harness *harness, uint64_t *token, uint32_t *length)
     const struct rp_pushed *place;
 
     if (harness->pushed_out == harness->pushed_in && harness->driver.interrupt != NULL) {
+        rp_order_asked(RP_OP_INTERRUPT);
         (void)harness->driver.interrupt(harness->queue);
         rp_notice_drained(&harness->device);
+        rp_order_relied(RP_OP_INTERRUPT);
     }
     rp_device_observe(&harness->device);
     if (harness->pushed_out == harness->pushed_in) {
@@ -145,6 +147,7 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
     *length = 0;
     if (pushes_buffers(harness))
         return pop(harness, token, length);
+    rp_order_asked(RP_OP_GET);
     answer = harness->driver.get_buf(harness->queue, &given, &written);
     rp_device_observe(&harness->device);
     check_broken(harness, answer, RP_OP_GET);
@@ -160,6 +163,7 @@ static int get(struct rp_harness *harness, uint64_t *token, uint32_t *length)
     } else if (answer == 0) {
         rp_ledger_nothing(&harness->device);
         rp_notice_idle(&harness->device);
+        rp_order_relied(RP_OP_GET);
     }
     return answer;
 }
@@ -174,6 +178,8 @@ static int enable(struct rp_harness *harness, enum rp_op_code code, int (*ask)(v
         rp_notice_enabled(&harness->device, answer == 1);
     else
         rp_notice_enabled_delayed(&harness->device, answer == 1);
+    if (answer == 1)
+        rp_order_relied(code);
     return answer;
 }
 
@@ -184,6 +190,8 @@ static int poll(struct rp_harness *harness)
     rp_device_observe(&harness->device);
     check_answer(harness, answer == 0 || answer == 1, answer, RP_OP_POLL);
     rp_notice_polled(&harness->device, answer != 0);
+    if (answer == 0)
+        rp_order_relied(RP_OP_POLL);
     return answer;
 }
 
@@ -225,8 +233,10 @@ static int interrupt(struct rp_harness *harness)
     rp_notice_interrupted(&harness->device, answer == 1, reactions, waiting);
     if (waiting == 0)
         note_alarm(harness, harness->pushed_in - pushed_before);
-    if (pushes_buffers(harness))
+    if (pushes_buffers(harness)) {
         rp_notice_drained(&harness->device);
+        rp_order_relied(RP_OP_INTERRUPT);
+    }
     return answer;
 }
 
@@ -330,6 +340,7 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
     struct rp_device *device = &harness->device;
     bool due = false;
 
+    rp_order_asked(op->code);
     switch (op->code) {
     case RP_OP_ADD:
         result->status = add(harness, op->a, op->in, op->b, op->flags, op->c, &result->token);

@@ -182,6 +182,7 @@ enum rp_finding {
     RP_FIND_HOSTILE_TOKEN = 65,
     RP_FIND_CHILDREN = 66,
     RP_FIND_OUTPUT = 67,
+    RP_FIND_ORDER_ARM = 68,
     RP_FIND_COUNT = 96
 };
 

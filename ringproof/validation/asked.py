@@ -64,6 +64,7 @@ _OCCASION = {
     "content-before-index": _ACCESSES,
     "index-before-suppression": _ACCESSES,
     "used-index-before-entry": _ACCESSES,
+    "look-again-after-barrier": _ACCESSES,
     "no-wrong-token": "no device was hostile; --hostile asks for one",
     "legacy-used-length-ignored": "no legacy queue was created",
 }

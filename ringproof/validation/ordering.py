@@ -22,6 +22,8 @@ KICK: Final = "2.7.13.4.1a"
 """The clause of index before suppression word."""
 USED: Final = "used-index-before-entry"
 """The check of used_idx before used entry; no clause demands it."""
+ARM: Final = "look-again-after-barrier"
+"""The check of the look at used_idx after asking for an interrupt; no clause says it in so many words."""
 
 TRAIT_C11_ORDER: Final = 1 << 7
 """RP_TRAIT_C11_ORDER of ``ringproof_driver.h``."""
@@ -29,6 +31,7 @@ INSTRUMENTED_ACCESSES: Final = 1 << 1
 """RP_INSTRUMENTED_ACCESSES of ``protocol.h``."""
 
 _SECONDS = 60.0
+_UNARMED = "no store was seen that asks for an interrupt and that the driver then relied on"
 # What orders a store before a later load: on x86 locked instructions, xchg with memory, what serializes.
 _FENCES = re.compile(
     r"\t(?:(?P<plain>mfence|serialize|cpuid)\b|(?P<lock>lock)\b|(?P<xchg>xchg)[bwlq]?\s+[^#<\n]*\("
@@ -40,19 +43,20 @@ _LIBRARY_CALLS = re.compile(
 
 
 def why_not(library: Path, traits: int, instrumented: int) -> dict[str, str]:
-    """Say for PUBLISH, KICK and USED why it was not judged, in case that it was not; each one line.
+    """Say for PUBLISH, KICK, USED and ARM why it was not judged, in case that it was not; each one line.
 
     ``traits`` are the driver's RP_TRAIT bits, ``instrumented`` the RP_INSTRUMENTED bits the worker found. The
     values complete a sentence that says that the check was not made. USED without RP_TRAIT_C11_ORDER still
     fails for a driver that reads an entry before the index in program order, but is never counted as passed.
     """
     if not instrumented & INSTRUMENTED_ACCESSES:
-        return dict.fromkeys((PUBLISH, KICK, USED), "built without instrumentation of its accesses")
+        return dict.fromkeys((PUBLISH, KICK, USED, ARM), "built without instrumentation of its accesses")
     if traits & TRAIT_C11_ORDER:
         return {
             PUBLISH: "no store of avail_idx was seen",
             KICK: "it never looked at the suppression word after a store of avail_idx",
             USED: "no read of a used entry was seen",
+            ARM: _UNARMED,
         }
     undeclared = "declares no C11 order (RP_TRAIT_C11_ORDER)"
     fences = own_fences(library)
@@ -60,6 +64,7 @@ def why_not(library: Path, traits: int, instrumented: int) -> dict[str, str]:
         PUBLISH: undeclared,
         KICK: fences or "it never looked at the suppression word after a store of avail_idx",
         USED: undeclared,
+        ARM: fences or _UNARMED,
     }
 
 

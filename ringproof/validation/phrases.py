@@ -219,6 +219,22 @@ def interrupt_not_wanted(a: int, b: int) -> str:
     )
 
 
+_RELIED = {
+    Code.ENABLE_CB: "enable_cb returned 1",
+    Code.ENABLE_CB_DELAYED: "enable_cb_delayed returned 1",
+    Code.POLL: "poll returned 0",
+    Code.GET: "get_buf found nothing",
+    Code.INTERRUPT: "interrupt returned",
+}
+
+
+def unarmed(a: int, b: int) -> str:
+    """Say the numbers of ORDER_ARM."""
+    word = {4: "avail.flags", 5: "used_event"}.get(high(b), "the word that asks for interrupts")
+    looked = "was read without a full barrier" if low(b) else "was not read again"
+    return f"{_RELIED.get(high(a), 'it relied on it')}, but used_idx {looked} after {word} became {low(a)}"
+
+
 def enable_missed(a: int, b: int) -> str:
     """Say the numbers of ENABLE_MISSED."""
     used = counted(a, "used buffer")

@@ -38,6 +38,7 @@ from .phrases import (
     spurious,
     token,
     token_wrong,
+    unarmed,
     unreachable,
     used_up,
     used_written,
@@ -118,6 +119,7 @@ class FindingCode(IntEnum):
     HOSTILE_TOKEN = 65
     CHILDREN = 66
     OUTPUT = 67
+    ORDER_ARM = 68
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +242,8 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"{operation(b)} returned {answer(a)}, which it must not here"),
     (FindingCode.INTERRUPT_NOT_WANTED, "sleeps-with-interrupts-on", "oracle: interrupts", _FAIL,
      "callbacks-rearmed",
-     "A driver that found nothing used with callbacks on lets the next used buffer interrupt; one that is put off "
-     "comes with the last buffer in flight at the latest.",
+     "A driver that found nothing used with callbacks on lets the next used buffer interrupt; an interrupt "
+     "put off comes with the last buffer in flight at the latest.",
      interrupt_not_wanted),
     (FindingCode.CREATE_FAILED, "create-succeeds", "oracle: driver ABI", _FAIL, "create-succeeds",
      "create sets up any queue the driver offers.", create_failed),
@@ -316,6 +318,9 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      "used-index-before-entry",
      "A used entry is read after the index that tells of it, ordered by an acquire.",
      lambda a, b: f"used entry {a} was read {'before used_idx told of it' if b else 'without an acquire'}"),
+    (FindingCode.ORDER_ARM, "look-again-after-barrier", "oracle: order of accesses", _FAIL,
+     "look-again-after-barrier",
+     "Between asking for an interrupt and looking at used_idx once more lies a full barrier.", unarmed),
     (FindingCode.MAPPING, "mapped-and-unmapped", "oracle: memory", _FAIL, "no-leak-no-double-allocation",
      "What was mapped is unmapped once, with its length, not before its buffer came back.",
      lambda a, b: f"{address(a)} {MAPPING.get(high(b), 'went wrong')} ({counted(low(b), 'byte')})"),

@@ -76,6 +76,16 @@ static uint32_t barrier_word;
 #undef FULL
 #define FULL() COMPILER_BARRIER()
 #endif
+#ifdef NO_FULL_ARM
+#define FULL_ARM() COMPILER_BARRIER()
+#else
+#define FULL_ARM() FULL()
+#endif
+#ifdef NO_FULL_REARM
+#define FULL_REARM() COMPILER_BARRIER()
+#else
+#define FULL_REARM() FULL()
+#endif
 #ifdef NO_FULL_FLAGS
 #define FULL_FLAGS() COMPILER_BARRIER()
 #else

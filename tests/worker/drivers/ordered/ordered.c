@@ -22,6 +22,7 @@ struct queue {
     size_t               ring_bytes, bytes;
     uint32_t             size, free_count;
     uint16_t             free_head, idx, kicked, last_used, told;
+    bool                 callbacks;
     struct chain         chains[];
 };
 
@@ -56,7 +57,8 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
     queue->used = (void *)(ring + used_at);
     for (uint32_t i = 0; i < queue->size; i++)
         queue->desc[i].next = (uint16_t)(i + 1);
-    queue->avail->flags = !with(queue, RP_F_EVENT_IDX); /* it only polls */
+    queue->callbacks = env->has_callback != 0;
+    queue->avail->flags = !with(queue, RP_F_EVENT_IDX) && !queue->callbacks;
     parts->avail = parts->desc + avail_at;
     parts->used = parts->desc + used_at;
     *made = queue;
@@ -180,7 +182,7 @@ static int add(void *made, const struct rp_segment *segments, uint32_t out, uint
 #endif
 #ifdef FAULT_FLAGS_FOR_A_MOMENT
     *(volatile uint16_t *)&queue->avail->flags = 2;
-    *(volatile uint16_t *)&queue->avail->flags = !with(queue, RP_F_EVENT_IDX);
+    *(volatile uint16_t *)&queue->avail->flags = !with(queue, RP_F_EVENT_IDX) && !queue->callbacks;
 #endif
 #ifdef FAULT_OWNED_FOR_A_MOMENT
     {
@@ -300,11 +302,93 @@ static int get_buf(void *made, void **token, uint32_t *length)
     queue->free_head = (uint16_t)id;
     queue->free_count += chain->count;
     queue->last_used++;
+    if (queue->callbacks && with(queue, RP_F_EVENT_IDX)) {
+        STORE(queue->avail->ring[queue->size], queue->last_used);
+        FULL_REARM();
+    }
+    return 1;
+}
+
+/* Asks for the interrupt after `more` that need none; off, used_event stays behind. */
+static void tell(struct queue *queue, bool on, uint16_t more)
+{
+    queue->callbacks = on;
+    if (!with(queue, RP_F_EVENT_IDX))
+        STORE(queue->avail->flags, !on);
+    else if (on)
+        STORE(queue->avail->ring[queue->size], (uint16_t)(queue->last_used + more));
+}
+
+static uint16_t used_now(const struct queue *queue)
+{
+    return (uint16_t)(LOAD(queue->used->idx) - queue->last_used);
+}
+
+static void disable_cb(void *made) { tell(made, false, 0); }
+
+static int enable(struct queue *queue, uint16_t more)
+{
+#ifdef FAULT_LOOK_FIRST
+    uint16_t used = used_now(queue);
+#endif
+    tell(queue, true, more);
+    FULL_ARM();
+#ifndef FAULT_LOOK_FIRST
+    uint16_t used = used_now(queue);
+#endif
+    return used <= more;
+}
+
+static int enable_cb(void *made) { return enable(made, 0); }
+
+static int enable_cb_delayed(void *made)
+{
+    struct queue *queue = made;
+
+    return enable(queue, (uint16_t)((uint16_t)(queue->idx - queue->last_used) / 2));
+}
+
+static uint32_t enable_cb_prepare(void *made)
+{
+    struct queue *queue = made;
+
+    tell(queue, true, 0);
+    return queue->last_used;
+}
+
+static int poll(void *made, uint32_t mark)
+{
+    struct queue *queue = made;
+
+    FULL_ARM();
+    return (uint16_t)(used_now(queue) + queue->last_used) != (uint16_t)mark;
+}
+
+static int interrupt(void *made)
+{
+    struct queue *queue = made;
+
+    if (used_now(queue) == 0)
+        return 0;
+#ifdef PUSHES
+    void *token;
+    uint32_t length;
+
+    do
+        while (get_buf(queue, &token, &length) == 1)
+            queue->env->completed(queue->env->context, token, length);
+    while (queue->callbacks && !enable(queue, 0));
+#else
+    if (queue->callbacks)
+        queue->env->callback(queue->env->context);
+#endif
     return 1;
 }
 
 #if defined(FAULT_KICK_FIRST) || defined(FAULT_WORD_FIRST)
 #define HABIT RP_TRAIT_PUBLISH_AT_KICK
+#elif defined(PUSHES)
+#define HABIT RP_TRAIT_PUSHES_BUFFERS
 #else
 #define HABIT 0u
 #endif
@@ -325,7 +409,15 @@ const struct rp_driver *rp_driver_entry(void)
         .destroy = destroy,
         .add = add,
         .kick = kick,
+#ifndef PUSHES
         .get_buf = get_buf,
+#endif
+        .disable_cb = disable_cb,
+        .enable_cb = enable_cb,
+        .enable_cb_delayed = enable_cb_delayed,
+        .enable_cb_prepare = enable_cb_prepare,
+        .poll = poll,
+        .interrupt = interrupt,
     };
 
     return &driver;
