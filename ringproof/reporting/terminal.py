@@ -18,6 +18,7 @@ _COLOUR = {
 }  # fmt: skip
 _SHOWN_STEPS = 12
 _SHOWN_RUNS = 5
+_SHOWN_LEFT_OUT = 3
 _UNITS = {"the whole network driver": "operations"}
 
 
@@ -43,8 +44,7 @@ def _render_part(
 ) -> None:
     if part.message:
         _line(console, escape(part.message))
-    for said in part.left_out:
-        _line(console, f"[yellow]left out:[/] {escape(said)}")
+    _render_left_out(part.left_out, console, verbose)
     if part.checks:
         _render_checks(part, console, verbose)
     _render_runs(part, whole.library, console)
@@ -57,6 +57,14 @@ def _render_part(
             console,
             f"[dim]{how}{part.operations:,} {unit} in {part.seconds:.1f} s ({rate:,.0f} per second)[/]",
         )
+
+
+def _render_left_out(left_out: Sequence[str], console: Console, verbose: bool) -> None:
+    shown = left_out if verbose or len(left_out) <= _SHOWN_LEFT_OUT else left_out[:1]
+    for said in shown:
+        _line(console, f"[yellow]left out:[/] {escape(said)}")
+    if len(shown) < len(left_out):
+        _line(console, f"[yellow]left out:[/] {len(left_out) - 1} other parts; --verbose lists them")
 
 
 def _render_checks(part: ValidationReport, console: Console, verbose: bool) -> None:

@@ -33,6 +33,13 @@ _WRAPPING_SIZES = (1, 4, 256)
 _MOST_SWEPT = 160  # queues of a quick sweep
 _GUIDED_SECONDS = (2.0, 10.0)  # of a quick campaign, and of a whole one
 _SWEPT_AT_ONCE = 24  # queues of a sweep's shard
+_TELLING = {
+    "accesses": frozenset(
+        {"progress", "batches", "interleavings", "interleavings of all calls", "interrupts put off"}
+    ),
+    "coverage": frozenset({"life and death", "progress", "batches", "descriptors needed"}),
+}
+"""The directed stages worth their time on a build that runs slower: they go through all of the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +106,9 @@ def plan(driver: Driver, options: Options) -> list[Shard]:
     """Return all shards of a campaign on a driver and its variants."""
     return [
         *_directed(driver, options, driver.library, ""),
-        *_on_variants(driver, options),
+        *_on_variants(driver, options, "accesses"),
         *_roaming(driver, options),
+        *_on_variants(driver, options, "coverage"),
         *(() if options.quick else _deep(driver, options)),
     ]
 
@@ -143,8 +151,8 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
     # The first of them takes as long as all the others, and finds what they do not.
     works = [*wraps[:1], *works, *wraps[1:]]
     works.append(("65536 chains without a kick", partial(directed.unkicked, configs=near[:1], brief=quick)))
-    if variant == "coverage":  # no line is reached by many rounds alone
-        works = [work for work in works if work not in wraps][:-1]
+    if variant:
+        works = [work for work in works if work[0] in _TELLING[variant]]
     yield from _shards(works, options, library, variant)
 
 
@@ -227,10 +235,12 @@ def _sweep(driver: Driver, options: Options, library: Path, variant: str) -> Ite
         at += len(some)
 
 
-def _on_variants(driver: Driver, options: Options) -> Iterator[Shard]:
-    """The same driver built in other ways: what only shows there, and which of its lines are reached."""
+def _on_variants(driver: Driver, options: Options, kind: str) -> Iterator[Shard]:
+    """The same driver built in another way: what only shows there, and which of its lines are reached."""
     quick = replace(options, quick=True)
     for variant in options.variants:
+        if variant.kind != kind:
+            continue
         yield from _directed(driver, quick, variant.library, variant.kind)
         if variant.kind == "coverage":
             searched = corner_configs(driver, (4, 2, 1, *driver.odd_sizes[:1]))
