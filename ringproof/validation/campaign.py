@@ -16,7 +16,7 @@ from .failure import Found, Shown
 from .library import LibraryError
 from .options import Options
 from .outcome import Outcome
-from .pairing import Pair
+from .pairing import DriverLost, Pair
 from .process import Process
 from .processes import Lost, Task, in_processes
 from .report import Check, CheckVerdict, Exhibit, Stage, ValidationReport, Verdict
@@ -40,12 +40,16 @@ _EXPECTED = {
 
 @dataclass(frozen=True, slots=True)
 class _Prelude:
-    """What is known of a driver before its campaign: itself, its habits, and two checks on the way."""
+    """What is known of a driver before its campaign: itself, its habits, and two checks on the way.
+
+    ``lost`` are the checks that it failed by getting lost there.
+    """
 
     driver: Driver
     habits: Habits
     oracle: str
     checks: tuple[Check, ...]
+    lost: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
     began = time.monotonic()
     prelude = _prelude(library, options)
     told = _campaign(prelude, options, began)
-    checks, shown, stages = (*told.checks, *prelude.checks), dict(told.shown), told.stages
+    checks, shown, stages = _all_checks(told, prelude), dict(told.shown), told.stages
     if told.only_parts and options.second_look:
         again = _second_look(prelude, options, began)
         worse = {check.name: check for check in again.checks if check.verdict in ("fail", "warn")}
@@ -116,12 +120,12 @@ def _prelude(library: Path, options: Options) -> _Prelude:
             process.follows_the_reference = False
         driver = Driver.of(process, library)
         driver, creation = _declined(process, driver, options)
-        sizes = _impossible_sizes(process, driver)
+        sizes, lost = _impossible_sizes(process, driver)
         pair = Pair.of(process)
         asked = [one for one in campaign_configs(driver, options) if one not in driver.declined]
         if asked:
             pair.probe(max(asked, key=lambda config: config.queue_size == 4))
-        return _Prelude(driver, Habits.of(pair), pair.oracle, (creation, sizes))
+        return _Prelude(driver, Habits.of(pair), pair.oracle, (creation, sizes), lost)
 
 
 def _declined(process: Process, driver: Driver, options: Options) -> tuple[Driver, Check]:
@@ -148,16 +152,40 @@ def _declined(process: Process, driver: Driver, options: Options) -> tuple[Drive
     return replace(driver, declined=frozenset(declined)), Check(name, clause, "warn", what)
 
 
-def _impossible_sizes(process: Process, driver: Driver) -> Check:
-    """Ask for queues that cannot be; a driver that follows the reference must decline, others had better."""
-    asked = [size for size in _IMPOSSIBLE_SIZES if size not in driver.odd_sizes]
-    done = {size: process.refuses(size) for size in asked}
-    wrong = [f"asked for a queue of {size}, it {what}" for size, what in done.items() if what]
-    if not wrong:
-        sizes = ", ".join(map(str, asked))
-        return Check("impossible-sizes-refused", "2.7/n1", "pass", f"create declines the sizes {sizes}")
-    verdict: CheckVerdict = "fail" if process.follows_the_reference else "warn"
-    return Check("impossible-sizes-refused", "2.7/n1", verdict, "; ".join(wrong))
+def _impossible_sizes(process: Process, driver: Driver) -> tuple[Check, tuple[Check, ...]]:
+    """Ask for queues that cannot be; a driver that follows the reference must decline, others had better.
+
+    Returns that check, and those that the driver failed because it did not come back, one of each name.
+    """
+    name, clause = "impossible-sizes-refused", "2.7/n1"
+    wrong, declined = [], []
+    lost: dict[str, Check] = {}
+    for size in _IMPOSSIBLE_SIZES:
+        if size in driver.odd_sizes:
+            continue
+        try:
+            what = process.refuses(size)
+        except DriverLost as error:
+            detail = f"when asked for a queue of {size}: {error.detail}"
+            lost.setdefault(error.check, Check(error.check, error.clause, "fail", detail))
+            continue
+        if what:
+            wrong.append(f"asked for a queue of {size}, it {what}")
+        else:
+            declined.append(str(size))
+    if wrong:
+        verdict: CheckVerdict = "fail" if process.follows_the_reference else "warn"
+        return Check(name, clause, verdict, "; ".join(wrong)), tuple(lost.values())
+    praise = f"create declines the sizes {', '.join(declined)}" if declined else ""
+    return Check(name, clause, "not exercised" if lost else "pass", praise), tuple(lost.values())
+
+
+def _all_checks(told: _Told, prelude: _Prelude) -> tuple[Check, ...]:
+    """Add to a campaign's checks those made before it; what failed there stands for what did not here."""
+    lost = {check.name: check for check in prelude.lost}
+    found = [lost.pop(one.name, one) if one.verdict != "fail" else one for one in told.checks]
+    names = {one.name for one in found}
+    return (*found, *(one for one in lost.values() if one.name not in names), *prelude.checks)
 
 
 # -- the campaign ---------------------------------------------------------------------------------------

@@ -119,12 +119,15 @@ class Process:
             self.patience = before
 
     def refuses(self, queue_size: int) -> str:
-        """Ask for a queue of a size no virtqueue has; what the driver does, or nothing if it declines."""
+        """Ask for a queue of a size no virtqueue has; what the driver does, or nothing if it declines.
+
+        Raises DriverLost.
+        """
         try:
             with self._shorter_patience():
                 return "" if self._worker.refuses(queue_size) else "creates it"
         except DriverStopped as stopped:
-            return self._lost(stopped, b"").detail.removeprefix("the driver ")
+            raise self._lost(stopped, b"") from stopped
 
     def run(self, operations: bytes) -> bytes:
         """Run packed operations; fewer results mean that a finding stopped it."""

@@ -73,6 +73,19 @@ def test_a_good_citizen_passes(citizen: Citizen) -> None:
     assert checks["starts-no-process"] == checks["prints-little"] == "pass"
 
 
+def test_to_get_lost_over_an_impossible_size_fails(citizen: Citizen) -> None:
+    """A create that crashes or hangs when asked for what it is to decline is a failure like any other."""
+    report = validate(citizen("SIZES_CRASH_AND_HANG"), options=_OPTIONS)
+    checks = {check.name: check for check in report.checks}
+    assert len(checks) == len(report.checks)
+    assert report.verdict == "fail"
+    assert {name for name, check in checks.items() if check.verdict == "fail"} == {"no-crash", "no-hang"}
+    assert checks["no-crash"].detail.startswith("when asked for a queue of 0: the driver crashed (SIGABRT)")
+    assert checks["no-hang"].detail.startswith("when asked for a queue of 3: the driver did not come back")
+    assert checks["impossible-sizes-refused"].verdict == "not exercised"
+    assert checks["impossible-sizes-refused"].detail == "create declines the sizes 65536"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("manner", _FINDINGS)
 def test_a_bad_citizen_is_a_finding_with_a_name(citizen: Citizen, manner: str) -> None:

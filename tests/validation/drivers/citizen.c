@@ -120,6 +120,11 @@ static int create(const struct rp_env *env, struct rp_ring_parts *parts, void **
 #if defined CITIZEN_CREATE_HANGS
     for (;;)
         (void)pause();
+#elif defined CITIZEN_SIZES_CRASH_AND_HANG
+    if (env->queue_size == 0)
+        abort();
+    while (env->queue_size == 3)
+        (void)pause();
 #endif
     {
         int answer = good_driver_entry()->create(env, parts, queue);
