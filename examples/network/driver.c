@@ -217,7 +217,7 @@ static void remove_device(void *made)
     struct device *device = made;
     struct queue *queue = &device->queues[TRANSMIT];
 
-    reset(device);
+    if (reset(device) != RP_NET_OK) return; /* it may still read frames and write to rings: they are lost */
     for (uint32_t head = 0; head < queue->size; head++)
         if (queue->shadow[head].token != NULL)
             device->env->freed(device->env->context, queue->shadow[head].token);

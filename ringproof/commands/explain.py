@@ -12,6 +12,7 @@ from ..validation.asked import CAMPAIGN, base
 from ..validation.clauses import CLAUSES
 from ..validation.decisions import decided
 from ..validation.net_campaign import net_checks
+from ..validation.provoked import BEARS, hostile_checks
 from ..validation.registry import DEMANDS, MOMENTS, Demand, Observed
 from ..validation.standing import judging, why_none
 from ..validation.verdicts import VERDICTS
@@ -93,6 +94,17 @@ def _net_check(name: str) -> list[str]:
     ]
 
 
+def _hostile_check(name: str) -> list[str]:
+    clause, words = hostile_checks()[name]
+    oracle = clause.startswith("oracle")
+    return [
+        f"[bold]{escape(name)}[/]   [dim]check of ringproof validate --hostile[/]",
+        escape(words if oracle else f"{words} {BEARS}"),
+        f"  {'source ' if oracle else 'breaks '} {escape(clause)}",
+        "  level   a driver fails that does not",
+    ]
+
+
 def _clause(demand: Demand) -> list[str]:
     level = "protocol text, without a word such as MUST" if demand.level == "desc" else demand.level
     checks = judging()[demand.id]
@@ -139,6 +151,8 @@ def _overview() -> list[str]:
     lines += [f"  {name:28} {escape(source)}" for name, (source, _) in CAMPAIGN.items()]
     lines += ["", "[bold]checks of validate, of whole network drivers[/]"]
     lines += [f"  {name:28} {escape(check.words)}" for name, check in net_checks().items()]
+    lines += ["", "[bold]checks of validate --hostile[/]"]
+    lines += [f"  {name:28} {escape(words)}" for name, (_, words) in hostile_checks().items()]
     lines += ["", "[bold]clauses of VIRTIO 1.3[/]"]
     lines += [f"  {demand.id:28} {escape(demand.words)}" for demand in DEMANDS.values()]
     return [*lines, "", *(f"[bold]the driver ABI[/]  {escape(path)}" for path in _abi())]
@@ -157,13 +171,14 @@ def _in_words(name: str) -> list[str]:
     parts += [_check(name)] if name in checks else []
     parts += [_campaign_check(base(name))] if base(name) in CAMPAIGN else []
     parts += [_net_check(name)] if name in net_checks() else []
+    parts += [_hostile_check(name)] if name in hostile_checks() else []
     clause = name.removeprefix("clause-")
     parts += [_clause(one) for one in ([DEMANDS[clause]] if clause in DEMANDS else _section(clause))]
     if parts:
         return _several(parts)
     if name == "abi":
         return [escape(path) for path in _abi()]
-    known = [*THEOREMS, *DESCRIBED, *checks, *CAMPAIGN, *net_checks(), *DEMANDS]
+    known = [*THEOREMS, *DESCRIBED, *checks, *CAMPAIGN, *net_checks(), *hostile_checks(), *DEMANDS]
     raise unknown_name("theorem, mutant, check or clause", name, known)
 
 

@@ -275,7 +275,7 @@ def validate_network(library: Path, *, options: Options | None = None) -> Valida
     """
     options = options or Options()
     began = time.monotonic()
-    name, offer, follows = _introduced(library, options)
+    name, offer, follows = introduced(library, options)
     exact = follows and not options.by_meaning
     with NetPair(library, exact=exact, patience=options.hang_seconds) as pair:
         campaign = _NetCampaign(pair, offer, options)
@@ -304,7 +304,7 @@ def validate_network(library: Path, *, options: Options | None = None) -> Valida
         )
 
 
-def _introduced(library: Path, options: Options) -> tuple[str, Offer, bool]:
+def introduced(library: Path, options: Options) -> tuple[str, Offer, bool]:
     """Ask a driver for its name, what it offers, and whether it follows a reference."""
     try:
         worker = NetWorker(library, NetConfig(), timeout=options.hang_seconds)

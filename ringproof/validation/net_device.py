@@ -146,8 +146,10 @@ class SharedDevice(NetDevice):
         return done
 
     def _written(self, segments: Sequence[tuple[int, int, int]]) -> list[tuple[int, bytes]]:
-        """Where a chain's bytes lie that the driver wrote, and what they are: no data of a frame is so short
-        and in a frame's memory unless that is all there is of a piece of it."""
+        """Say where a chain's bytes lie that the driver wrote, and what they are.
+
+        In the frames' memory that is a control block. Pieces of a frame's data as short are kept, too.
+        """
         parts = []
         for address, length, _ in segments:
             if 0 <= address - ARENA_ADDRESS < ARENA_BYTES or length <= CONTROL_BYTES:

@@ -228,13 +228,14 @@ _ROWS: tuple[tuple[NetFindingCode, str, str, str, Describe], ...] = (
     (NetFindingCode.PUBLISHED, "frame-sent-or-dropped", _STACK,
      "transmit publishes one chain and keeps the frame, or none and frees it.", _published),
     (NetFindingCode.CHAIN_CHANGED, "outstanding-unchanged", "VIRTIO 1.3 section 3.3.1a",
-     "The descriptors of a chain, those of its indirect table too, stay as they are until the device has used it.",
+     "The descriptors of a chain, those of its indirect table too, stay as they are until the device has "
+     "used it.",
      lambda a, b: f"descriptor {b} of the chain at head {a} was changed while the device had it"),
     (NetFindingCode.HEADER_CHANGED, "header-kept", "oracle: protocol text of VIRTIO 1.3 section 3.3.1",
      "A frame's header, and whatever else the driver wrote for the device to read, stays as it is until the "
      "device has used the chain.",
-     lambda a, b: f"{_address(a)}, read by the device as part of the chain at head {_high(b)}, was changed to "
-     f"{_low(b):#04x} while the device had it"),
+     lambda a, b: f"{_address(a)}, read by the device as part of the chain at head {_high(b)}, was changed "
+     f"to {_low(b):#04x} while the device had it"),
 )  # fmt: skip
 
 NET_CHECKS: dict[NetFindingCode, NetCheck] = {row[0]: NetCheck(*row) for row in _ROWS}

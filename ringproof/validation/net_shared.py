@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..impl.harness.frames import FRAME_BYTES, PlacedFrame, PlacedPacket
 from ..impl.harness.net_operations import MOST_PAIRS, Access, Event, NetConfig
@@ -100,7 +101,12 @@ class ConfigBlock(ctypes.LittleEndianStructure):
         ("refuses_features", ctypes.c_uint16),
         ("stop_on_finding", ctypes.c_uint16),
         ("mac", ctypes.c_uint8 * 6),
-        ("reserved", ctypes.c_uint8 * 2),
+        ("fenced", ctypes.c_uint8),
+        ("early_interrupt", ctypes.c_uint8),
+        ("told_pairs", ctypes.c_uint16),
+        ("mtu", ctypes.c_uint16),
+        ("lies_on_pairs", ctypes.c_uint16),
+        ("reserved", ctypes.c_uint16),
     ]
 
 
@@ -162,6 +168,19 @@ _PARTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Lies:
+    """How a device breaks the rules, beside what its configuration can say; the driver's memory is fenced.
+
+    ``early_interrupt`` are bits of ISR set after each reset; ``pairs`` is told as max_virtqueue_pairs, None
+    for the truth, and ``mtu`` where MTU is offered; 16 bits each.
+    """
+
+    early_interrupt: int = 0
+    pairs: int | None = None
+    mtu: int = 0
+
+
 class NetSharedMemory(SharedFile[NetHeader]):
     """The file of a worker that runs a network driver. Its parts cost nothing until they are used."""
 
@@ -183,8 +202,8 @@ class NetSharedMemory(SharedFile[NetHeader]):
             setattr(header, name, offset)
         header.command = ord("L")
 
-    def describe(self, config: NetConfig, stop_on_finding: bool) -> None:
-        """Say which device to be."""
+    def describe(self, config: NetConfig, stop_on_finding: bool, lies: Lies | None = None) -> None:
+        """Say which device to be, and which of its lies it tells."""
         block = self.header.config
         block.offered, block.understood = config.offered, config.understood
         block.transport = _TRANSPORTS[config.transport]
@@ -195,6 +214,10 @@ class NetSharedMemory(SharedFile[NetHeader]):
         block.refuses_features = int(config.refuses_features)
         block.stop_on_finding = int(stop_on_finding)
         block.mac[:] = list(config.mac)
+        block.fenced = int(lies is not None)
+        lies = lies or Lies()
+        block.early_interrupt, block.mtu = lies.early_interrupt, lies.mtu
+        block.lies_on_pairs, block.told_pairs = int(lies.pairs is not None), lies.pairs or 0
 
     def put_operations(self, ops: bytes) -> None:
         """Place packed operations, OP_CAPACITY at most, for the next RUN."""

@@ -34,6 +34,7 @@ from .net_shared import (
     NO_HEAD,
     OP_CAPACITY,
     RESULT,
+    Lies,
     NetHeader,
     NetSharedMemory,
 )
@@ -89,14 +90,17 @@ class NetWorker(WorkerProcess[NetHeader]):
         timeout: float = 10.0,
         memory_limit: int = 1 << 30,
         stop_on_finding: bool = True,
+        lies: Lies | None = None,
     ) -> None:
         """Load the driver and lay the frames out; the driver has not seen the device yet.
 
         ``timeout`` is in seconds for each command, ``memory_limit`` in bytes, 0 for none. With
-        ``stop_on_finding`` a run ends after the first operation with a finding. Raises LibraryError,
+        ``stop_on_finding`` a run ends after the first operation with a finding. A device with ``lies`` breaks
+        the rules, and goes on doing so until they are replaced at the next begin. Raises LibraryError,
         BuildError; ValueError, one line, for a transport that the driver does not know; OutOfRoom.
         """
         self.stop_on_finding = stop_on_finding
+        self.lies = lies
         self.placed: list[PlacedFrame] = []
         self.accesses: list[Access] = []
         self.events: list[Event] = []
@@ -274,7 +278,7 @@ class NetWorker(WorkerProcess[NetHeader]):
     # The driver's operations
 
     def _create(self) -> None:
-        self._shared.describe(self.config, self.stop_on_finding)
+        self._shared.describe(self.config, self.stop_on_finding, self.lies)
         self._shared.put_frames((), 0)
         self._told(b"C")
         self.registers = SharedRegisters(self._shared, self.config)

@@ -178,8 +178,10 @@ class Traffic:
         return [*made, Op(NetCode.INTERRUPT), *self.drain()]
 
     def _hold(self) -> list[Op]:
-        """The device keeps one chain while as many others as there are descriptors come and go: what a driver
-        keeps for each must not be taken again in turn. Their headers are other ones, if there are any."""
+        """The device keeps one chain while as many others as there are descriptors come and go.
+
+        What a driver keeps for each must not be taken again in turn. Headers are other ones, if any are.
+        """
         if not 32 <= self._size <= _MOST_HELD or not self._plain:
             return self._chaos()
         random, made = self._random, self.drain()

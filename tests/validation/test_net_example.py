@@ -27,7 +27,7 @@ DEFECTS = [
     ),
     ("[head] = header;", "[queue->avail_idx % queue->size] = header;", "clause-5.1.6.2/n1"),
     ("        add_status(device, FAILED);\n", "", "clause-2.2.1f"),
-    ("    reset(device);\n    for (uint32_t head", "    for (uint32_t head", "clause-3.3.1b"),
+    ("if (reset(device) != RP_NET_OK) return;", "", "clause-3.3.1b"),
     ("env->read(env->context, RP_NET_ISR, 0, 1) == 0", "0", "interrupts-acknowledged"),
     (NOTIFY, f"{NOTIFY}    env->freed(env->context, frame->token);\n", "frame-sent-or-dropped"),
     (NOTIFY, f"    if (queue->avail_idx % 4 == 0)\n    {NOTIFY}", "clause-2.7.10.1d"),

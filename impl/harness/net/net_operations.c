@@ -93,7 +93,10 @@ static int32_t probe(struct rp_net_harness *harness)
     features = rp_net_registers_features(&shared->registers, &shared->config);
     shared->probed = 1;
     shared->in_use = 1;
-    shared->pairs = (features & RP_NET_F_MQ) != 0 && (features & RP_NET_F_CTRL_VQ) != 0 ? shared->config.pairs : 1;
+    shared->pairs = (features & RP_NET_F_MQ) != 0 && (features & RP_NET_F_CTRL_VQ) != 0 &&
+                            shared->config.lies_on_pairs == 0
+                        ? shared->config.pairs
+                        : 1;
     note_all_statistics(harness);
     return answer;
 }

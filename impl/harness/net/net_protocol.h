@@ -210,7 +210,13 @@ struct rp_net_config {
     uint16_t refuses_features;
     uint16_t stop_on_finding;
     uint8_t  mac[6];
-    uint8_t  reserved[2];
+    /* a device that breaks the rules */
+    uint8_t  fenced;          /* each block of the driver's memory ends at a page that it cannot touch */
+    uint8_t  early_interrupt; /* bits of ISR that are set after each reset */
+    uint16_t told_pairs;      /* max_virtqueue_pairs as it is told, if lies_on_pairs; the driver may use one */
+    uint16_t mtu;             /* what is told where MTU is offered */
+    uint16_t lies_on_pairs;
+    uint16_t reserved;
 };
 
 struct rp_net_shared {

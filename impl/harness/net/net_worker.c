@@ -48,6 +48,9 @@ static enum rp_answer create(struct rp_net_harness *harness)
     shared->total_ops = 0;
     shared->message[0] = '\0';
     rp_arena_reset(&harness->arena);
+    if (!rp_arena_fence(&harness->arena, shared->config.fenced != 0))
+        return refuse(harness, "the worker has no memory left for fences");
+    harness->privates.fenced = shared->config.fenced != 0;
     rp_net_registers_init(&shared->registers, &shared->config);
     return take_frames(harness);
 }

@@ -5,7 +5,9 @@
 
 #define PAGE 4096u
 #define CONFIGURATION_AT 20u /* in legacy I/O space */
-#define CONFIGURATION_BYTES 10u
+#define CONFIGURATION_BYTES 12u
+#define WITHOUT_MTU 10u
+#define F_MTU (UINT64_C(1) << 3)
 #define NO_VECTOR 0xffffu
 #define AREAS_AT 32u /* modern: six halves of three addresses */
 #define AREAS_END 56u
@@ -30,6 +32,7 @@ static void reset(struct rp_net_registers *registers, const struct rp_net_config
     memset(registers, 0, sizeof(*registers));
     registers->epoch = epoch;
     registers->control_pairs = 1;
+    registers->isr = config->early_interrupt;
     for (uint32_t queue = 0; queue < RP_NET_MOST_QUEUES; queue++)
         registers->queues[queue].size = queue == config->missing_queue ? 0 : (uint16_t)config->queue_size;
 }
@@ -87,17 +90,22 @@ static uint32_t feature_word(uint64_t features, uint32_t select)
     return select < 2 ? (uint32_t)(features >> 32 * select) : 0;
 }
 
-/* mac, status with the link up, max_virtqueue_pairs. */
+/* mac, status with the link up, max_virtqueue_pairs, and mtu if that is offered. */
 static bool read_configuration(const struct rp_net_config *config, uint32_t at, uint32_t width,
                                uint32_t *value)
 {
+    uint32_t end = (config->offered & F_MTU) != 0 ? CONFIGURATION_BYTES : WITHOUT_MTU;
+    uint32_t pairs = config->lies_on_pairs != 0 ? config->told_pairs : config->pairs;
     uint8_t bytes[CONFIGURATION_BYTES] = {0};
 
-    if ((width != 1 && width != 2 && width != 4) || at % width != 0 || at > CONFIGURATION_BYTES - width)
+    if ((width != 1 && width != 2 && width != 4) || at % width != 0 || at > end - width)
         return false;
     memcpy(bytes, config->mac, sizeof(config->mac));
     bytes[6] = 1;
-    bytes[8] = (uint8_t)config->pairs;
+    bytes[8] = (uint8_t)pairs;
+    bytes[9] = (uint8_t)(pairs >> 8);
+    bytes[10] = (uint8_t)config->mtu;
+    bytes[11] = (uint8_t)(config->mtu >> 8);
     *value = 0;
     memcpy(value, bytes + at, width);
     return true;
