@@ -5,6 +5,8 @@ occasions that each check needs.
 """
 
 from .clauses import CLAUSES
+from .net_findings import NET_CHECKS
+from .provoked import hostile_checks
 from .verdicts import VERDICTS
 
 CAMPAIGN = {
@@ -83,6 +85,12 @@ def asked(check: str) -> str:
     clause = check.removeprefix("clause-")
     if clause in CLAUSES:
         return CLAUSES[clause].words
+    for rule in NET_CHECKS.values():
+        if rule.name == check:
+            return rule.rule
+    provoked = hostile_checks().get(check)
+    if provoked is not None:
+        return provoked[1]
     return CAMPAIGN[base(check)][1] if base(check) in CAMPAIGN else ""
 
 

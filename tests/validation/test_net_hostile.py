@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from ringproof.building import build_driver
+from ringproof.validation.asked import asked
 from ringproof.validation.hostile import F11
+from ringproof.validation.net_findings import NET_CHECKS
 from ringproof.validation.net_hostile import joined, validate_network_hostile
 from ringproof.validation.net_hostile_scenes import NET_INJECTIONS
 from ringproof.validation.options import Options
@@ -144,3 +146,5 @@ def test_every_check_is_explained() -> None:
     explained = hostile_checks()
     assert set(NAMES) <= explained.keys()
     assert all(clause and words.endswith(".") for clause, words in explained.values())
+    assert all(asked(name) == words for name, (_, words) in explained.items())
+    assert all(asked(each.name) for each in NET_CHECKS.values())
