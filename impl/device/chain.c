@@ -360,6 +360,8 @@ void rp_chain_accept(struct rp_device *device, struct rp_chain *chain)
         return;
     }
     walk_chain(&walk);
+    if (!device->config.indirect && chain->table_address == 0)
+        rp_check(device->log, RP_FIND_INDIRECT_UNNEGOTIATED, true, 0, 0);
     device->heads[chain->head] = 1;
     device->descriptors += chain->descriptors;
     check_head(device, chain);

@@ -24,6 +24,8 @@ from ..validation.report import ValidationReport
 from ..validation.variants import Variant, build_variants
 from .seconds import Seconds
 
+_UNKNOWN_BUILD = "whether it has sanitizers is not known"
+
 
 @dataclass(frozen=True, slots=True)
 class _Target:
@@ -66,11 +68,8 @@ def _targets(
         raise BadInputError(
             "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
         )
-    given = [
-        Variant(kind, library)
-        for kind, library in (("accesses", accesses), ("coverage", coverage))
-        if library is not None
-    ]
+    given = [Variant("accesses", accesses)] if accesses is not None else []
+    given += [Variant("coverage", coverage, _UNKNOWN_BUILD)] if coverage is not None else []
     if given and (len(libraries) != 1 or source is not None):
         raise BadInputError("--accesses and --coverage are builds of one library: give it alone")
     for variant in given:

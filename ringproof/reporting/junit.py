@@ -20,9 +20,9 @@ def junit(reports: Sequence[ValidationReport]) -> str:
     for report in reports:
         for suite in _suites(report):
             document.add_testsuite(suite)
-    document.update_statistics()
+    document.update_statistics()  # type: ignore[no-untyped-call]
     document.time = sum(report.seconds for report in reports)  # checks have no times of their own
-    text: bytes = document.tostring()
+    text: bytes = document.tostring()  # type: ignore[no-untyped-call]
     return text.decode()
 
 

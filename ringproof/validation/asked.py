@@ -42,6 +42,8 @@ _ACCESSES = "the driver was not built so that its accesses are told"
 _OCCASION = {
     "next-in-range": "no descriptor had NEXT",
     "readable-before-writable": "no chain had two segments",
+    "indirect-negotiated": "INDIRECT_DESC was negotiated on every queue",
+    "indirect-without-next": _INDIRECT,
     "indirect-not-nested": _INDIRECT,
     "indirect-length": _INDIRECT,
     "indirect-table-unchanged": _INDIRECT,

@@ -1,8 +1,9 @@
 """The assessment: from the outcome of a campaign to a verdict per check, in a fixed order."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .asked import unseen
 from .failure import Shown
 from .outcome import Outcome
 from .report import Check
@@ -16,7 +17,8 @@ class Assessment:
     """What is judged: the outcome, what was shown of each failing check, and how the driver was compared.
 
     ``exact`` is byte for byte, ``oracle`` what it was compared with; ``sizes`` are the queue sizes that are
-    reported whether they were tried or not.
+    reported whether they were tried or not. ``reasons`` say of checks that were perhaps not made why, where
+    more is known than the usual; ``sanitized`` whether a build with sanitizers was run.
     """
 
     outcome: Outcome
@@ -24,12 +26,14 @@ class Assessment:
     exact: bool
     oracle: str
     sizes: tuple[int, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    sanitized: bool = False
 
     def checks(self) -> tuple[Check, ...]:
         """Return every check with its verdict."""
         named = (
-            *self._health(), *self._agreements(), *self._wraps(), *self._conservation(), *self._seen(),
-            self._whole(),
+            *self._health(), self._sanitizers(), *self._agreements(), *self._wraps(), *self._conservation(),
+            *self._seen(), self._whole(),
         )  # fmt: skip
         names = {check.name for check in named}
         # Such as a create that fails: there is no occasion on which it holds.
@@ -50,6 +54,14 @@ class Assessment:
             else:
                 detail = f"{praise} in {self.outcome.operations:,} ring operations"
                 yield Check(name, "oracle: process", "pass", detail)
+
+    def _sanitizers(self) -> Check:
+        name, clause = "no-sanitizer-report", "oracle: sanitizer"
+        if name in self.shown:
+            return self._failed(name, self.shown[name])
+        if not self.sanitized:
+            return Check(name, clause, "not exercised", "no build with sanitizers was run")
+        return Check(name, clause, "pass", "no sanitizer in the build that tells coverage reported anything")
 
     def _agreements(self) -> Iterator[Check]:
         how = "results and ring bytes" if self.exact else "tokens, chains, indices and kicks"
@@ -102,7 +114,8 @@ class Assessment:
             elif tally.count and tally.level in ("fail", "warn"):
                 yield Check(name, tally.clause, "fail" if tally.level == "fail" else "warn", tally.detail)
             elif not tally.checked:
-                yield Check(name, tally.clause, "not exercised", tally.detail)
+                why = self.reasons.get(name) or unseen(name)
+                yield Check(name, tally.clause, "not exercised", f"{tally.detail} Not seen: {why}.")
             else:
                 yield Check(name, tally.clause, "pass", f"{tally.detail} Held {tally.checked:,} times.")
 

@@ -15,6 +15,7 @@ from .coverage import report as coverage_of
 from .failure import Found, Shown
 from .library import LibraryError
 from .options import Options
+from .ordering import INSTRUMENTED_ACCESSES, why_not
 from .outcome import Outcome
 from .pairing import DriverLost, Pair
 from .process import Process
@@ -200,8 +201,30 @@ def _campaign(prelude: _Prelude, options: Options, began: float) -> _Told:
     for _, one in gone:
         outcome.add(one)
     shown = _shown(outcome.failing(), prelude, options, until + _MORE_SECONDS)
-    assessment = Assessment(outcome, shown, driver.exact, prelude.oracle, options.sizes or LONG_SIZES)
+    assessment = Assessment(
+        outcome, shown, driver.exact, prelude.oracle, options.sizes or LONG_SIZES,
+        reasons=_unordered(driver, options), sanitized=_sanitized(outcome, options),
+    )  # fmt: skip
     return _Told(outcome, _stages(gone), shown, assessment.checks())
+
+
+def _unordered(driver: Driver, options: Options) -> dict[str, str]:
+    """Say of the checks of order why they were perhaps not made, by name."""
+    told = [variant.library for variant in options.variants if variant.kind == "accesses"]
+    why = why_not(told[0] if told else driver.library, driver.traits, INSTRUMENTED_ACCESSES if told else 0)
+    return {
+        verdict.name: why[key]
+        for verdict in VERDICTS.values()
+        for key in (verdict.name, verdict.clause)
+        if key in why
+    }
+
+
+def _sanitized(outcome: Outcome, options: Options) -> bool:
+    """Whether a build with sanitizers was run, as far as is known."""
+    return bool(outcome.coverage) and any(
+        variant.kind == "coverage" and not variant.remark for variant in options.variants
+    )
 
 
 def _stages(gone: Iterable[tuple[Shard, Outcome]]) -> tuple[Stage, ...]:

@@ -21,6 +21,10 @@ class VariantLike(Protocol):
     def library(self) -> Path:
         """Its shared library."""
 
+    @property
+    def remark(self) -> str:
+        """What it lacks, such as sanitizers."""
+
 
 def usual_jobs() -> int:
     """As many processes as there are processors, four at most."""

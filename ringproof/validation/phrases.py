@@ -232,7 +232,8 @@ def unarmed(a: int, b: int) -> str:
     """Say the numbers of ORDER_ARM."""
     word = {4: "avail.flags", 5: "used_event"}.get(high(b), "the word that asks for interrupts")
     looked = "was read without a full barrier" if low(b) else "was not read again"
-    return f"{_RELIED.get(high(a), 'it relied on it')}, but used_idx {looked} after {word} became {low(a)}"
+    relied = next((said for code, said in _RELIED.items() if code == high(a)), "it relied on it")
+    return f"{relied}, but used_idx {looked} after {word} became {low(a)}"
 
 
 def enable_missed(a: int, b: int) -> str:
