@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from ..building import BuildError, build_driver
-from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, BadInputError
+from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError
 from ..impl.harness.reference_runner import QueueConfig
 from ..reporting.junit import junit
 from ..reporting.page import page
@@ -53,11 +53,13 @@ def _failed(library: Path, error: Exception) -> ValidationReport:
 
 
 def exit_code(reports: Sequence[ValidationReport]) -> int:
-    """2 if a driver could not be tested, else 1 if one failed, else 0."""
+    """2 if a driver could not be tested, else 1 if one failed, else 3 if the time was up first, else 0."""
     verdicts = {report.verdict for report in reports}
     if "error" in verdicts:
         return EXIT_BAD_INPUT
-    return EXIT_REFUTED if "fail" in verdicts else EXIT_HELD
+    if "fail" in verdicts:
+        return EXIT_REFUTED
+    return EXIT_UNKNOWN if "incomplete" in verdicts else EXIT_HELD
 
 
 def _targets(

@@ -14,7 +14,7 @@ from ..validation.standing import counted, standings
 
 _COLOUR = {
     "pass": "green", "fail": "bold red", "warn": "yellow", "not exercised": "dim", "not observable": "dim",
-    "error": "bold red",
+    "error": "bold red", "incomplete": "bold yellow",
 }  # fmt: skip
 _SHOWN_STEPS = 12
 _SHOWN_RUNS = 5
@@ -36,7 +36,10 @@ def render(report: ValidationReport, console: Console, *, verbose: bool = False)
 
 def _verdict(part: ValidationReport) -> str:
     """The verdict on a part alone; that of the whole is the worst of all."""
-    return "fail" if any(check.verdict == "fail" for check in part.checks) else "pass"
+    if any(check.verdict == "fail" for check in part.checks):
+        return "fail"
+    short = any(check.name == "campaign-complete" and check.verdict != "pass" for check in part.checks)
+    return "incomplete" if short and part.verdict == "incomplete" else "pass"
 
 
 def _render_part(
@@ -168,8 +171,12 @@ def _render_clauses(report: ValidationReport, console: Console, verbose: bool) -
         return
     every = standings(report)
     counts = counted(standing.verdict for standing in every)
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    console.print(f"\nof {len(every)} clauses of VIRTIO 1.3: {told}", highlight=False)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if verdict != "not observable")
+    hidden = counts.get("not observable", 0)
+    console.print(
+        f"\nof {len(every)} clauses of VIRTIO 1.3: {told}; {hidden} do not show at this border",
+        highlight=False,
+    )
     for verdict in ("fail", "warn"):
         named = [standing.demand for standing in every if standing.verdict == verdict]
         if named:

@@ -9,6 +9,8 @@ from .outcome import Outcome
 from .report import Check
 from .showing import with_circumstances
 
+_NOT_TRIED = "no queue of this size was gone through"
+_NOT_RUN = "no long run of this size was made or came to its end"
 _HEALTH = {"no-crash": "never ended its process", "no-hang": "always came back"}
 
 
@@ -50,7 +52,7 @@ class Assessment:
             if shown is not None:
                 yield self._failed(name, shown)
             elif not self.outcome.operations:
-                yield Check(name, "oracle: process", "not exercised", "")
+                yield Check(name, "oracle: process", "not exercised", "nothing was run")
             else:
                 detail = f"{praise} in {self.outcome.operations:,} ring operations"
                 yield Check(name, "oracle: process", "pass", detail)
@@ -75,7 +77,7 @@ class Assessment:
             if name in self.shown:
                 yield self._failed(name, self.shown[name])
             elif not compared:
-                yield Check(name, self.oracle, "not exercised", given_up or "")
+                yield Check(name, self.oracle, "not exercised", given_up or _NOT_TRIED)
             else:
                 detail = f"{how} compared {compared:,} times"
                 if given_up:
@@ -88,7 +90,7 @@ class Assessment:
             name = f"indices-past-the-wrap/{size}"
             run = runs.get(size)
             if run is None:
-                yield Check(name, "2.7.13.3/n1", "not exercised", "")
+                yield Check(name, "2.7.13.3/n1", "not exercised", _NOT_RUN)
                 continue
             detail = f"{run.operations:,} operations, avail_idx moved on by {run.advanced:,}"
             yield Check(name, "2.7.13.3/n1", "pass" if run.passed_the_wrap else "not exercised", detail)
@@ -99,7 +101,7 @@ class Assessment:
             name = f"everything-comes-back/{size}"
             run = runs.get(size)
             if run is None:
-                yield Check(name, "2.7.14", "not exercised", "")
+                yield Check(name, "2.7.14", "not exercised", _NOT_RUN)
             elif run.shortfall:
                 yield Check(name, "2.7.14", "fail", run.shortfall)
             else:

@@ -14,7 +14,7 @@ from .coverage import Coverage
 from .coverage import report as coverage_of
 from .failure import Found, Shown
 from .library import LibraryError
-from .options import Options
+from .options import Options, busy
 from .ordering import INSTRUMENTED_ACCESSES, why_not
 from .outcome import Outcome
 from .pairing import DriverLost, Pair
@@ -25,6 +25,7 @@ from .shards import Shard, Terms, run_shards
 from .showing import Stand, show, telling, unshrunk, with_circumstances
 from .stages import LONG_SIZES, Driver, campaign_configs, plan
 from .verdicts import VERDICTS
+from .worker import worker_program
 
 __all__ = ["Options", "validate"]
 
@@ -75,6 +76,7 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
     cannot be built.
     """
     options = options or Options()
+    worker_program()  # the time it takes to build is none of the driver's
     began = time.monotonic()
     prelude = _prelude(library, options)
     told = _campaign(prelude, options, began)
@@ -92,6 +94,8 @@ def validate(library: Path, *, options: Options | None = None) -> ValidationRepo
         verdict = "fail"
     elif told.outcome.lost:
         verdict = "error"  # the tool could not do what it was asked for
+    elif not told.outcome.whole:
+        verdict = "incomplete"
     messages = [*([first.message] if first is not None else []), *told.outcome.lost]
     return ValidationReport(
         driver=prelude.driver.name,
@@ -258,8 +262,9 @@ def _shown(
     ordered = sorted(failing.values(), key=lambda one: one.failure.kind == "difference")
     if options.progress is not None and ordered:
         options.progress(f"shrinking what failed ({len(ordered)})")
-    first = min(options.shrink_seconds, 8.0) if options.quick else options.shrink_seconds
-    others = min(first, 1.5 if options.quick else 3.0)
+    patience = busy()
+    first = patience * (min(options.shrink_seconds, 8.0) if options.quick else options.shrink_seconds)
+    others = min(first, patience * (1.5 if options.quick else 3.0))
     shown: dict[str, Shown] = {}
     hints: tuple[tuple[Op, ...], ...] = ()
 

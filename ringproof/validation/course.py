@@ -9,7 +9,7 @@ from ..impl.harness.reference_runner import QueueConfig
 from .failure import Failure, Found
 from .guided import Covering
 from .longrun import Carried
-from .outcome import Outcome
+from .outcome import OUT_OF_TIME, Outcome
 from .pairing import Pair
 
 CREATION = "create-succeeds"
@@ -164,7 +164,7 @@ class Course:
     def check_time(self) -> None:
         """Raise CourseOver when the time is up."""
         if time.monotonic() >= self._until:
-            raise CourseOver("the time was up before its end")
+            raise CourseOver(f"{OUT_OF_TIME} before its end")
 
     @property
     def seconds_left(self) -> float:

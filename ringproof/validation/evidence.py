@@ -79,6 +79,12 @@ def _saved(document: TraceDocument, check: str, driver: str, directory: Path) ->
     return path
 
 
+def creating(config: QueueConfig) -> str:
+    """Say in words that a queue is created, and which of its allocations is made to fail."""
+    failing = config.fail_allocation
+    return f"create, its allocation number {failing} failing" if failing else "create"
+
+
 def steps_in_words(failure: Failure) -> tuple[str, ...]:
     """Return the operations of a failure, one line each; the one that shows it is marked with an arrow."""
     lines = [
@@ -86,7 +92,7 @@ def steps_in_words(failure: Failure) -> tuple[str, ...]:
         for at, operation in enumerate(failure.operations)
     ]
     if failure.step < 0:
-        lines.insert(0, "-> create")
+        lines.insert(0, f"-> {creating(failure.config)}")
     elif failure.step >= len(failure.operations):
         lines.append("-> destroy")
     return tuple(lines)

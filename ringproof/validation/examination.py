@@ -41,6 +41,9 @@ def _provoked(library: Path, found: Sequence[str], options: Options | None) -> V
     return either
 
 
+_WORST: tuple[Verdict, ...] = ("error", "fail", "incomplete")
+
+
 def _worst(parts: Sequence[ValidationReport]) -> Verdict:
     verdicts = {part.verdict for part in parts}
-    return "error" if "error" in verdicts else "fail" if "fail" in verdicts else "pass"
+    return next((verdict for verdict in _WORST if verdict in verdicts), "pass")

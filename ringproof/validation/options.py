@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+_MOST_PATIENCE = 3.0
 MOST_JOBS = 4
 """Processes side by side unless more are asked for: each has a worker process of its own."""
 
@@ -31,6 +32,15 @@ def usual_jobs() -> int:
     return min(os.cpu_count() or 1, MOST_JOBS)
 
 
+def busy() -> float:
+    """How many times longer than usual things take, as others use this machine too: 1 to 3."""
+    try:
+        waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return 1.0
+    return min(max(waiting, 1.0), _MOST_PATIENCE)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a campaign is run.
@@ -41,9 +51,9 @@ class Options:
     a clause too. ``sizes`` are the queue sizes of the long runs and ``operations`` how many each has at
     least, None for the usual ones; ``hang_seconds`` is how long an array of operations may take.
     ``shrink_seconds`` are for the first failure, others get less; ``deadline`` is when nothing new is begun,
-    in seconds from the start, None for the usual one. ``jobs`` are the processes side by side. ``variants``
-    are the driver built in other ways. ``traces`` is where failures are kept, None for nowhere; ``progress``
-    is told of each stage.
+    in seconds from the start, None for the usual one, which is later on a busy machine. ``jobs`` are the
+    processes side by side. ``variants`` are the driver built in other ways. ``traces`` is where failures are
+    kept, None for nowhere; ``progress`` is told of each stage.
     """
 
     quick: bool = False
@@ -74,4 +84,4 @@ class Options:
     @property
     def seconds(self) -> float:
         """After how many seconds nothing new is begun."""
-        return self.deadline if self.deadline is not None else 60.0 if self.quick else 100.0
+        return self.deadline if self.deadline is not None else busy() * (60.0 if self.quick else 100.0)

@@ -6,6 +6,9 @@ from .failure import Found
 from .longrun import Carried
 from .pairing import Tally
 
+OUT_OF_TIME = "the time was up"
+"""How what was left out for lack of time is told."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -46,6 +49,11 @@ class Outcome:
             self.compared[size] = self.compared.get(size, 0) + count
         for size, why in other.given_up.items():
             self.given_up.setdefault(size, why)
+
+    @property
+    def whole(self) -> bool:
+        """Whether something was gone through, and nothing was left out for lack of time."""
+        return bool(self.lives) and not any(OUT_OF_TIME in said for said in self.left_out)
 
     def failing(self) -> dict[str, Found]:
         """Return each failing check's first failure."""

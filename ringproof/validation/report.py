@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from .coverage import Coverage
 
 CheckVerdict = Literal["pass", "fail", "warn", "not exercised", "not observable"]
-Verdict = Literal["pass", "fail", "error"]
+Verdict = Literal["pass", "fail", "incomplete", "error"]
+"""Incomplete: nothing failed, but not all was gone through for lack of time, and so it is no pass."""
 
 ORDER: dict[CheckVerdict, int] = {"fail": 0, "warn": 1, "not observable": 2, "not exercised": 3, "pass": 4}
 """In which order verdicts are told: what needs attention first."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from .course import Course, CourseOver, Habits
-from .outcome import Outcome
+from .outcome import OUT_OF_TIME, Outcome
 from .pairing import Pair
 from .process import Process
 from .processes import Lost, Task, in_processes
@@ -91,7 +91,7 @@ def run_shards(
                 told(shard.stage)
             left = terms.until - time.monotonic()
             if left <= 0 or hung >= _MOST_HUNG:
-                why = "the time was up" if left <= 0 else "the driver hung too often"
+                why = OUT_OF_TIME if left <= 0 else "the driver hung too often"
                 outcomes[at] = Outcome(left_out=[f"{shard.stage}: not begun, {why}"])
                 continue
             patience = min(shard.patience, SHORT_PATIENCE) if hung else shard.patience

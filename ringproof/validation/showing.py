@@ -66,7 +66,10 @@ def show(found: Found, stand: Stand, seconds: float, hints: Sequence[tuple[Op, .
         follows = _follows(small, stand, by_meaning, patience) if aside else ""
         return _presented(found, small, trace, again, follows, message)
     small = replace(found.failure.cut(), variant=found.failure.variant)
-    return _presented(found, small, None, 0, "", "it did not show again")
+    with stand.pair(patience=patience) as pair:
+        trace, message = _kept(small, pair, stand.traces)
+    said = "it did not show again on a queue of its own; perhaps it takes an earlier queue, or luck"
+    return _presented(found, small, trace, 0, "", "; ".join(part for part in (said, message) if part))
 
 
 def unshrunk(found: Found, why: str) -> Shown:

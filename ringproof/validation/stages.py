@@ -29,7 +29,7 @@ _QUICK_SIZES = (4,)
 _QUICK_OPERATIONS = directed.WRAP // 2
 _OPERATIONS = 3 * directed.WRAP
 _LARGE_SIZES = (256,)
-_WRAPPING_SIZES = (1, 4, 256)
+_WRAPPING_SIZES = (1, 4, 8, 256)
 _MOST_SWEPT = 160  # queues of a quick sweep
 _GUIDED_SECONDS = (2.0, 10.0)  # of a quick campaign, and of a whole one
 _SWEPT_AT_ONCE = 24  # queues of a sweep's shard
@@ -104,12 +104,21 @@ def campaign_configs(driver: Driver, options: Options) -> list[QueueConfig]:
 
 def plan(driver: Driver, options: Options) -> list[Shard]:
     """Return all shards of a campaign on a driver and its variants."""
+    if options.quick:
+        return [
+            *_directed(driver, options, driver.library, ""),
+            *_on_variants(driver, options, "accesses"),
+            *_roaming(driver, options),
+            *_on_variants(driver, options, "coverage"),
+        ]
+    # What a quick campaign does comes first, so that a slow machine does not leave out more than that.
     return [
-        *_directed(driver, options, driver.library, ""),
+        *_directed(driver, replace(options, quick=True), driver.library, ""),
         *_on_variants(driver, options, "accesses"),
         *_roaming(driver, options),
+        *_directed(driver, options, driver.library, ""),
         *_on_variants(driver, options, "coverage"),
-        *(() if options.quick else _deep(driver, options)),
+        *_deep(driver, options),
     ]
 
 
@@ -137,7 +146,9 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
         ("interrupts put off", partial(directed.delays, configs=corners((4, 8), 2 if quick else 5))),
         ("interleavings of all calls", partial(walk, configs=small, letters=directed.EVERY, longest=2)),
     ]
-    near = wrapping_configs(driver, (4,) if quick else _WRAPPING_SIZES)
+    near = wrapping_configs(driver, _WRAPPING_SIZES)
+    if quick:  # one with the event index and one without, of different sizes
+        near = [one for one in near if one.queue_size == (8 if one.features & F_EVENT_IDX else 4)]
     wraps: list[tuple[str, Work]] = [
         ("across the wrap", partial(_across_the_wrap, config=config, brief=quick or config.queue_size != 4))
         for config in near

@@ -22,7 +22,13 @@ BY_A_CLAUSE = {
 }
 # No clause forbids them: a full ring met in silence, and another order of the free list.
 LAWFUL = frozenset({"D14", "X10"})
-BY_MEANING = {"B11": "2.7.10.1f", "D1": "2.7.10.1f", "D3": "oracle: interrupts", "X1": "2.7.10.1f", "X9": "2.7.10.1f"}
+BY_MEANING = {
+    "B11": "2.7.10.1f",
+    "D1": "2.7.10.1f",
+    "D3": "oracle: interrupts",
+    "X1": "2.7.10.1f",
+    "X9": "2.7.10.1f",
+}
 MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 
 
@@ -31,7 +37,7 @@ MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
     """It fails, its trace replays on it, fails there again, and is clean on the driver without the defect."""
     library = mutated_driver(mutant)
-    report = validate(library, options=Options(quick=True, traces=tmp_path))
+    report = validate(library, options=Options(quick=True, fail_fast=True, traces=tmp_path))
     assert report.verdict == "fail"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}
     assert BY_A_CLAUSE.get(mutant, next(iter(failed))) in failed
@@ -50,7 +56,7 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
 def test_a_mutant_dies_by_meaning(mutant: str, tmp_path: Path) -> None:
     """Compared like a driver that follows no reference, it fails by a clause or an oracle of the device."""
     library = mutated_driver(mutant)
-    report = validate(library, options=Options(quick=True, by_meaning=True, traces=tmp_path))
+    report = validate(library, options=Options(quick=True, by_meaning=True, fail_fast=True, traces=tmp_path))
     assert report.mode == "by meaning"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}
     if mutant in LAWFUL:
@@ -74,7 +80,7 @@ def test_an_impossible_size_is_refused(own_driver: Path) -> None:
 def test_a_second_look_names_the_clause(tmp_path: Path) -> None:
     """Where the bytes part first, the report says too which clause that breaks, and shows that run."""
     library = mutated_driver("D1")
-    options = Options(quick=True, traces=tmp_path)
+    options = Options(quick=True, fail_fast=True, traces=tmp_path)
     told = validate(library, options=options)
     assert "2.7.10.1f" in {check.clause for check in told.checks if check.verdict == "fail"}
     assert any(

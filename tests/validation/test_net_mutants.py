@@ -59,7 +59,9 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, linux_driver: Path, tmp_pa
     """It fails shortly, fails again from its document, and the driver without the defect does not."""
     linux = mutant in OF_LINUX
     library, clean = mutated_driver(mutant, linux_3_11=linux), linux_driver if linux else own_driver
-    report = validate_network(library, options=Options(quick=True, shrink_seconds=6.0, traces=tmp_path))
+    report = validate_network(
+        library, options=Options(quick=True, fail_fast=True, shrink_seconds=6.0, traces=tmp_path)
+    )
     assert report.verdict == "fail"
     assert {BY_NAME.get(mutant, AGREEMENT)} <= failed(report)
     assert report.trace is not None
@@ -75,7 +77,7 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, linux_driver: Path, tmp_pa
 def test_a_mutant_dies_by_meaning(mutant: str) -> None:
     """Without the reference beside it, by a clause or an oracle, but for those that are lawful."""
     library = mutated_driver(mutant)
-    options = Options(quick=True, by_meaning=True, traces=None, shrink_seconds=1.0)
+    options = Options(quick=True, by_meaning=True, fail_fast=True, traces=None, shrink_seconds=1.0)
     names = failed(validate_network(library, options=options))
     if mutant in LAWFUL:
         assert not names
