@@ -225,7 +225,7 @@ def test_a_correct_driver_has_no_findings(size: int, features: int, tiny: Path, 
     assert len(made) > 25
 
 
-@pytest.mark.parametrize("habit", ["push", "publish-at-kick", "rearm-once", "maps", "legacy"])
+@pytest.mark.parametrize("habit", ["push", "publish-at-kick", "rearm-once", "maps", "legacy", "reclaims"])
 @pytest.mark.parametrize("features", [0, ALL, EVERYTHING])
 def test_declared_habits_are_no_faults(
     habit: str, features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
@@ -240,6 +240,25 @@ def test_declared_habits_are_no_faults(
             Result(*fields) for fields in RESULT.iter_unpack(worker.run(_ops(Op(Code.ROUNDS, a=70000))))
         ]
         assert results[0].status == 70000
+        worker.destroy()
+        assert [finding for finding in worker.findings() if finding.failed] == []
+
+
+@pytest.mark.parametrize("features", [0, EVENT_IDX, ALL])
+def test_what_is_reclaimed_within_add_is_outstanding_no_more(
+    features: int, tiny: Path, tour: Tour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chains taken back by add, to be returned later, leave the queue free for as many as it has room for."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "reclaims")
+    add, kick, read, done = Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=9)
+    with Worker(tiny) as worker:
+        assert worker.create(_config(4, features))
+        steps = [add, add, kick, Op(Code.READ, a=1), done, add, add, add, kick, read, done]
+        steps += [*[add] * 4, kick, read, done]
+        results = worker.run(_ops(*steps, *[Op(Code.GET)] * 10))
+        gets = [Result(*fields).status for fields in RESULT.iter_unpack(results)][-10:]
+        assert gets == [1] * 9 + [0]
+        worker.run(tour(features, 5))
         worker.destroy()
         assert [finding for finding in worker.findings() if finding.failed] == []
 

@@ -138,7 +138,29 @@ int tiny_enable_cb_delayed(void *queue)
     else
         t->avail[0] = fault("delay-flags");
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return (uint16_t)(t->used[1] - t->last_used) <= half;
+    return t->kept_in == t->kept_out && (uint16_t)(t->used[1] - t->last_used) <= half;
+}
+
+static struct { void *token; uint32_t length; } kept[1 << 16];
+
+void tiny_reclaim(struct tiny *t, int (*get)(void *queue, void **token, uint32_t *length))
+{
+    const uint32_t most = sizeof(kept) / sizeof(kept[0]);
+
+    while (t->kept_in - t->kept_out < most &&
+           get(t, &kept[t->kept_in % most].token, &kept[t->kept_in % most].length) == 1)
+        t->kept_in++;
+}
+
+int tiny_kept(struct tiny *t, void **token, uint32_t *length)
+{
+    const uint32_t most = sizeof(kept) / sizeof(kept[0]);
+
+    if (t->kept_in == t->kept_out)
+        return 0;
+    *token = kept[t->kept_out % most].token;
+    *length = kept[t->kept_out++ % most].length;
+    return 1;
 }
 
 void tiny_destroy(void *queue)

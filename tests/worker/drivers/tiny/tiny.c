@@ -3,7 +3,7 @@
  * A small driver of its own make (a stack of free descriptors, three allocations for the ring) that goes
  * wrong in the way the environment variable RINGPROOF_TINY_FAULT names, and is correct without it. Some names
  * are no faults but habits: "publish-at-kick", "push", "rearm-once", "maps", "splits",
- * "any-size", "no-delay" and "legacy".
+ * "any-size", "no-delay", "reclaims" and "legacy".
  */
 #include "tiny.h"
 
@@ -129,6 +129,8 @@ static void publish(struct tiny *t)
     __atomic_store_n(&t->avail[1], t->avail_idx, __ATOMIC_RELEASE);
 }
 
+static int get_used(void *queue, void **token, uint32_t *length);
+
 static int add(void *queue, const struct rp_segment *segments, uint32_t out, uint32_t in, void *token)
 {
     struct tiny *t = queue;
@@ -148,6 +150,8 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
         needed = total = out + in;
     }
     t->adds++;
+    if (fault("reclaims"))
+        tiny_reclaim(t, get_used);
     if (fault("hang") && t->adds == 3)
         for (;;)
             ;
@@ -252,9 +256,14 @@ static void kick(void *queue)
         t->env->notify(t->env->context, kick_value(t));
 }
 
-static int more(struct tiny *t)
+static int news(struct tiny *t)
 {
     return __atomic_load_n(&t->used[1], __ATOMIC_ACQUIRE) != t->last_used;
+}
+
+static int more(struct tiny *t)
+{
+    return t->kept_in != t->kept_out || news(t);
 }
 
 static void free_chain(struct tiny *t, uint16_t head)
@@ -301,7 +310,7 @@ static uint16_t used_next(struct tiny *t, uint32_t *length)
     return head;
 }
 
-static int get_buf(void *queue, void **token, uint32_t *length)
+static int get_used(void *queue, void **token, uint32_t *length)
 {
     struct tiny *t = queue;
     uint32_t written;
@@ -311,7 +320,7 @@ static int get_buf(void *queue, void **token, uint32_t *length)
         return -77;
     if (fault("broken"))
         return RP_EBROKEN;
-    t->idle = !more(t);
+    t->idle = !news(t);
     if (t->idle || fault("withhold"))
         return 0;
     head = used_next(t, &written);
@@ -332,6 +341,11 @@ static int get_buf(void *queue, void **token, uint32_t *length)
         *used_event(t) = t->last_used;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return 1;
+}
+
+static int get_buf(void *queue, void **token, uint32_t *length)
+{
+    return tiny_kept(queue, token, length) ? 1 : get_used(queue, token, length);
 }
 
 static void disable_cb(void *queue)
@@ -362,7 +376,7 @@ static int poll(void *queue, uint32_t mark)
 
     if (fault("nonsense-poll"))
         return -1;
-    return !fault("poll-blind") && t->used[1] != (uint16_t)mark;
+    return !fault("poll-blind") && (t->kept_in != t->kept_out || t->used[1] != (uint16_t)mark);
 }
 
 static int enable_cb(void *queue)

@@ -37,6 +37,7 @@ struct tiny {
     uint16_t next_free, oldest, batch_end;
     uint32_t batch_length;
     int idle; /* the last get_buf found nothing */
+    uint32_t kept_in, kept_out; /* habit "reclaims": taken back within add, returned by get_buf */
     uint32_t adds, gets;
     uint64_t noise;
 };
@@ -55,6 +56,10 @@ void tiny_unmap(struct tiny *t, const struct desc *d);
 void tiny_unmap_chain(struct tiny *t, uint16_t head, uint32_t count);
 
 int tiny_enable_cb_delayed(void *queue);
+
+/* Keeps what `get` gives, for tiny_kept to give later. */
+void tiny_reclaim(struct tiny *t, int (*get)(void *queue, void **token, uint32_t *length));
+int tiny_kept(struct tiny *t, void **token, uint32_t *length);
 
 /* Whether the fault of this name was asked for; or one whose name begins so. */
 int fault(const char *name);
