@@ -108,8 +108,12 @@ def _start(failure: Failure, pair: Pair, hints: Sequence[tuple[Op, ...]]) -> Fai
         again = pair.attempt(failure.config, operations)
         if again is not None and failure.like(again):
             return again
-    again = pair.attempt(failure.config, failure.operations)
-    return replace(again, marks=failure.marks) if again is not None and failure.like(again) else None
+    whole = replace(failure.config, fail_allocation=0)
+    for config in dict.fromkeys((whole, failure.config)):  # perhaps it fails as well with all its memory
+        again = pair.attempt(config, failure.operations)
+        if again is not None and failure.like(again):
+            return replace(again, marks=failure.marks)
+    return None
 
 
 def _shows(small: Failure, stand: Stand, by_meaning: bool, aside: frozenset[str], patience: float) -> bool:

@@ -15,7 +15,7 @@ from ringproof.validation.evidence import replay_on_driver
 IN_CREATE = frozenset({"X8"})
 BY_A_CLAUSE = {
     "A1": "2.7.13/n1",
-    "A13": "2.7.5.2b",
+    "A13": "2.7.13.1/n1",
     "B1": "2.7.6.1a",
     "X5": "2.7/n3",
     "X6": "2.7.13.1/n1",
@@ -27,7 +27,7 @@ BY_MEANING = {
     "D1": "2.7.10.1f",
     "D3": "oracle: interrupts",
     "X1": "2.7.10.1f",
-    "X9": "2.7.10.1f",
+    "X9": "2.7.10.1e",
 }
 MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 
