@@ -1,6 +1,5 @@
 """The command line: one verb per module of ``commands``, and one place that turns errors into exit codes."""
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,7 +7,8 @@ from importlib import import_module
 import click
 
 from . import __version__
-from .errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_UNKNOWN, BadInputError
+from .errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_INTERRUPTED, EXIT_UNKNOWN, BadInputError
+from .outlet import ReaderGone
 
 _EPILOG = (
     "Exit codes: 0 all held; 1 something was refuted or a driver failed; 2 usage or bad input; "
@@ -74,6 +74,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line (``sys.argv`` when None) and returns its exit code; prints errors as one line."""
     try:
         code = app.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()  # a report that is lost is an error, and one to be told
+    except (click.Abort, KeyboardInterrupt):  # the first of them is a RuntimeError
+        _complain("interrupted")
+        return EXIT_INTERRUPTED
     except click.UsageError as error:
         where = f" (see {error.ctx.command_path} --help)" if error.ctx else ""
         _complain(error.format_message() + where)
@@ -94,14 +98,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         _complain(str(error))
         return EXIT_UNKNOWN
-    except BrokenPipeError:
-        # The reader (head, a pager) has what it wanted; nothing is left to say to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except ReaderGone:
+        return EXIT_HELD  # nothing is left to say, and nothing is known to be wrong
     except OSError as error:
         _complain(f"{error.filename or 'system'}: {error.strerror or error}")
         return EXIT_BAD_INPUT
-    except (click.Abort, KeyboardInterrupt):
-        _complain("interrupted")
-        return EXIT_INTERRUPTED
     return int(code or 0)

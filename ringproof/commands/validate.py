@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from ..building import BuildError, build_driver
 from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError
 from ..impl.harness.reference_runner import QueueConfig
+from ..outlet import ReaderGone
 from ..reporting.junit import junit
 from ..reporting.page import page
 from ..reporting.terminal import render
@@ -209,7 +211,8 @@ def validate(
     reports = [_validated(target, options, hostile, show) for target in targets]
     if as_json:
         documents = [report.to_json() for report in reports]
-        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
+        with suppress(ReaderGone):
+            click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
     if junit_file is not None:
         _write(junit_file, junit(reports))
     if html_file is not None:
@@ -230,5 +233,6 @@ def _validated(
         return report
     report = replace(report, left_out=(*report.left_out, *target.left_out))
     if show is not None:
-        show(report)
+        with suppress(ReaderGone):  # what was found out is still the verdict, and written to files
+            show(report)
     return report
