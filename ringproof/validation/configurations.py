@@ -1,6 +1,7 @@
 """The configurations: which queues a driver is tried on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, QueueConfig
@@ -15,6 +16,7 @@ FEATURE_NAMES = {
 }
 _BEYOND_LEGACY = F_IN_ORDER | F_NOTIFICATION_DATA
 LONG_RUN_SIZES = (1, 2, 4, 256, 32768)
+_QUEUE_INDICES = (0, 1, 2, 0x7FFF, 0x8000, 0xFFFF)  # where a width or a sign shows
 _SEARCH_SIZES = (4, 2, 1, 8, 256)  # the first is what hypothesis shrinks to
 
 
@@ -39,14 +41,20 @@ def feature_names(features: int) -> list[str]:
     return [name for bit, name in FEATURE_NAMES.items() if features & bit]
 
 
+def numbered(config: QueueConfig) -> QueueConfig:
+    """Return the queue with the number that kicks name: always the same for it, another for one like it."""
+    at = config.queue_size.bit_length() + config.features.bit_count()
+    at += 2 * (config.layout == "modern") + 3 * config.has_callback
+    return replace(config, queue_index=_QUEUE_INDICES[at % len(_QUEUE_INDICES)])
+
+
 def search_configs(claimed: int, profile: str) -> list[QueueConfig]:
     """Small queues in every combination of features, layout and callback."""
     return [
-        QueueConfig(size, features, layout, has_callback, profile, queue_index)
+        numbered(QueueConfig(size, features, layout, has_callback, profile))
         for (has_callback, layout, features), size in product(
             product((True, False), ("legacy", "modern"), feature_sets(claimed)), _SEARCH_SIZES
         )
-        for queue_index in (1,)
     ]
 
 
@@ -61,10 +69,10 @@ def long_run_configs(claimed: int, profile: str, sizes: Sequence[int] = LONG_RUN
     )
     by_size = dict(zip(LONG_RUN_SIZES, wanted, strict=True))
     configs = []
-    for at, size in enumerate(sizes):
+    for size in sizes:
         features = by_size.get(size, wanted[2]) & claimed
         layout = "modern" if features & F_VERSION_1 else "legacy"
-        configs.append(QueueConfig(size, features, layout, True, profile, 1 + at))
+        configs.append(numbered(QueueConfig(size, features, layout, True, profile)))
     return configs
 
 

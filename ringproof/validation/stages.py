@@ -12,7 +12,7 @@ from pathlib import Path
 from ..impl.harness.reference_runner import F_IN_ORDER, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_VERSION_1
 from . import directed, roaming
-from .configurations import FEATURE_NAMES, LONG_RUN_SIZES, long_run_configs, search_configs
+from .configurations import FEATURE_NAMES, LONG_RUN_SIZES, long_run_configs, numbered, search_configs
 from .counterexamples import replayed
 from .course import Course
 from .life import life_and_death
@@ -77,7 +77,7 @@ def corner_configs(driver: Driver, sizes: Sequence[int], sets: int = 5) -> list[
     choices = dict.fromkeys((every, 0, known, known & F_EVENT_IDX, every & ~F_EVENT_IDX))
     for features in islice(choices, sets):
         layout = "modern" if features & F_VERSION_1 else "legacy"
-        found += [QueueConfig(size, features, layout, True, driver.profile, 1) for size in sizes]
+        found += [numbered(QueueConfig(size, features, layout, True, driver.profile)) for size in sizes]
     return [config for config in found if config not in driver.declined]
 
 
@@ -85,7 +85,7 @@ def wrapping_configs(driver: Driver, sizes: Sequence[int]) -> list[QueueConfig]:
     """Return queues that are carried near the wrap, with the event index and without."""
     choices = dict.fromkeys((driver.features & F_EVENT_IDX, 0))
     found = [
-        QueueConfig(size, features, "modern", True, driver.profile, 1)
+        numbered(QueueConfig(size, features, "modern", True, driver.profile))
         for size in sizes
         for features in choices
     ]

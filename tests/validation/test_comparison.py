@@ -223,8 +223,24 @@ def test_rounds_among_other_chains_hide_whose_token_came_back() -> None:
     assert _by_meaning(operations, results) is None
     kept = [*results[:3], results[2]._replace(token=3)]
     assert _by_meaning(operations, kept) is not None
-    lost = [*results[:2], results[3], results[3]]
-    assert _by_meaning(operations, lost) is not None
+    twice = [*results[:3], results[2]]
+    assert _by_meaning(operations, twice) is not None
+
+
+@pytest.mark.parametrize("from_detach", [[], [2], [2, 3], [3, 2]])
+def test_what_was_completed_and_not_taken_may_come_from_detach_or_not(from_detach: list[int]) -> None:
+    """A driver may have put used buffers on a list of its own: detach returns what it likes of them, once."""
+    done = [Op(Code.ADD, a=1)] * 3
+    done += [Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=3), Op(Code.GET)]
+    operations = [*done, *[Op(Code.DETACH_UNUSED)] * (len(from_detach) + 1)]
+    results = _results(done)
+    last = results[-1]._replace(length=0)
+    detached = [last._replace(status=1, token=token) for token in from_detach]
+    nothing = last._replace(status=0, token=0)
+    assert _by_meaning(operations, [*results, *detached, nothing]) is None
+    for token in (1, *from_detach):
+        again = last._replace(status=1, token=token)
+        assert _by_meaning(operations, [*results, *detached, again]) is not None
 
 
 @pytest.mark.parametrize("size", [3, 8, 100])
