@@ -117,10 +117,11 @@ void *rp_private_allocate(struct rp_privates *privates, size_t bytes)
         return NULL;
     if (bytes > LIMIT || !grow(privates))
         return NULL;
-    if ((bytes >= LARGE || privates->fenced) && privates->large < LARGE_AT_ONCE) {
+    if ((bytes >= LARGE || privates->fenced || privates->fences > 0) && privates->large < LARGE_AT_ONCE) {
         if (!place_large(&block, bytes))
             return NULL;
         privates->large++;
+        privates->fences -= privates->fences > 0;
     } else {
         uint8_t *whole = calloc(1, bytes + 2 * CANARY_BYTES);
 

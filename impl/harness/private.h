@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The driver's private memory: what env->allocate_private hands out. Small blocks have canaries on both
- * sides, large ones, and all when fenced, end right before a page that nobody can touch. Nothing is believed of what a driver
- * may have overwritten: the books are kept elsewhere.
+ * sides. Large ones, those of create and all when fenced end right before a page that nobody can touch, and
+ * are gone once released. Nothing is believed of what a driver may have overwritten: the books are kept
+ * elsewhere.
  */
 #ifndef RINGPROOF_PRIVATE_H
 #define RINGPROOF_PRIVATE_H
@@ -27,7 +28,11 @@ struct rp_privates {
     size_t                   count;
     size_t                   large;
     bool                     fenced;
+    uint32_t                 fences; /* how many blocks from here on are fenced all the same */
 };
+
+/* Mappings are dear: this many blocks of a create are fenced, which is more than drivers have. */
+#define RP_FENCES_OF_CREATE 64u
 
 void *rp_private_allocate(struct rp_privates *privates, size_t bytes);
 void rp_private_release(struct rp_privates *privates, void *memory, size_t bytes);

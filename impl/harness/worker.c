@@ -97,7 +97,9 @@ static int ask_for_queue(struct rp_harness *harness, struct rp_ring_parts *parts
 
     harness->shortage = shortage;
     harness->calls_allowed = true;
+    harness->privates.fences = RP_FENCES_OF_CREATE;
     answer = harness->driver.create(harness->env, parts, &harness->queue);
+    harness->privates.fences = 0;
     shared->struck = harness->shortage.struck;
     memset(&harness->shortage, 0, sizeof(harness->shortage));
     rp_check(&harness->log, RP_FIND_KICK_EARLY, harness->notifies == 0, harness->notifies, 0);

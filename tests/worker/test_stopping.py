@@ -18,7 +18,7 @@ ADDS = b"".join(Op(Code.ADD, a=1, b=seed).pack() for seed in range(8))
 CONFIG = QueueConfig(16, layout="modern")
 
 
-@pytest.mark.parametrize("fault", ["crash", "overflow-stack", "beyond-arena"])
+@pytest.mark.parametrize("fault", ["crash", "overflow-stack", "beyond-arena", "read-past-private"])
 def test_a_crash_names_signal_and_operation(fault: str, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory fault in the third add: the signal, the operation, and the results before it."""
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
@@ -39,6 +39,17 @@ def test_a_write_behind_a_large_private_block_crashes(tiny: Path, monkeypatch: p
         assert worker.create(QueueConfig(4096, layout="modern"))
         with pytest.raises(Crash, match="SIGSEGV"):
             worker.run(ADDS)
+
+
+def test_a_read_of_released_private_memory_crashes(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What create allocated is gone once destroy has released it, however small it is."""
+    monkeypatch.setenv("RINGPROOF_TINY_FAULT", "read-after-release")
+    with Worker(tiny) as worker:
+        assert worker.create(CONFIG)
+        worker.run(ADDS)
+        with pytest.raises(Crash, match=r"SIGSEGV at address 0x[0-9a-f]+.* in destroy") as caught:
+            worker.destroy()
+        assert caught.value.signal == signal.SIGSEGV
 
 
 def test_exit_is_a_crash_with_a_status(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,8 @@ void misbehave(struct tiny *t)
         ((uint8_t *)t->desc)[64 << 20] = 1;
     if (fault("private-page"))
         t->free_stack[t->n + 16] = 0;
+    if (fault("read-past-private"))
+        t->noise += *(volatile uint32_t *)&t->slots[t->n].count;
 }
 
 uint32_t split(const struct rp_segment *segments, uint32_t count, struct rp_segment *pieces, uint32_t most)
@@ -137,8 +139,13 @@ void scribble(struct tiny *t, uint16_t head)
         ((uint8_t *)t->desc)[6000] = 1;
     if (fault("length-sum") && (d->flags & NEXT) != 0)
         d->len = t->desc[d->next].len = 0xffffffff;
-    if (fault("canary"))
-        ((uint8_t *)t->slots)[t->n * sizeof(t->slots[0])] = 0;
+    if (fault("canary")) {
+        uint8_t *block = t->env->allocate_private(t->env->context, 24);
+
+        if (block != NULL)
+            block[24] = 0;
+        t->env->release_private(t->env->context, block, 24);
+    }
     if (fault("canary-before"))
         ((uint8_t *)t->slots)[-1] = 0;
     if (fault("used-flags"))

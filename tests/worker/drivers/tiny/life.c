@@ -179,4 +179,6 @@ void tiny_destroy(void *queue)
     release_all(t);
     if (fault("crash-destroy"))
         abort();
+    if (fault("read-after-release") && *(volatile uint32_t *)&t->n == 0)
+        abort();
 }

@@ -422,6 +422,8 @@ static uint32_t num_free(void *queue)
         return (uint32_t)-1;
     if (fault("num-free-huge"))
         return 70000;
+    if (fault("num-free-loses") && t->gets > 9 && t->free_count == t->n)
+        return 0;
     return fault("num-free-fixed") ? t->n : t->free_count;
 }
 
