@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ..impl.harness.operations import Code, Op, OpFlag
 from ..impl.harness.reference_runner import QueueConfig
-from ..impl.reference.profile import F_EVENT_IDX
+from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC
 from .course import Course
 
 Item = TypeVar("Item")
@@ -187,6 +187,7 @@ def batches(course: Course, configs: Sequence[QueueConfig]) -> None:
             arrays.append([*([ADD] * count), Op(Code.READ, a=1), KICK, *drained(count)])
         course.life(config, *arrays, [Op(Code.SET_FLAGS), KICK])
         course.life(config, *[_left_alone(count) for count in range(1, size + 1)])
+        course.life(config, *_untaken(size))
 
 
 def _event_words(count: int) -> Iterator[list[Op]]:
@@ -214,6 +215,14 @@ def _left_alone(count: int) -> list[Op]:
     for _ in range(4):
         steps += [*[ADD] * count, READ, ALL_DONE, *[GET] * count, KICK]
     return steps
+
+
+def _untaken(size: int) -> Iterator[list[Op]]:
+    """Batches that the device waits for while some, one or all but one of the ring are used and not taken."""
+    for used in sorted({0, 1, size // 2, size - 1}):
+        before = [*[ADD] * used, KICK, READ, ALL_DONE] if used else []
+        for count in range(1, size - used + 1):
+            yield [*before, HEAR, *[ADD] * count, KICK, *drained(size)]
 
 
 # -- around the wrap ------------------------------------------------------------------------------------
@@ -307,6 +316,53 @@ def unkicked(course: Course, configs: Sequence[QueueConfig], *, brief: bool) -> 
         start = course.rounds(START, kick=False)
         for more in (16, 15) if brief else range(14, 19):
             course.life(config, [start, course.rounds(more, kick=False), ADD, KICK, *drained(1)])
+
+
+# -- more than eight bits hold ----------------------------------------------------------------------------
+
+
+def large(course: Course, configs: Sequence[QueueConfig]) -> None:
+    """Exceed 255: chains in flight, segments of one chain, chains between two kicks.
+
+    For queues of 256 and more; smaller ones are gone through as far as they allow.
+    """
+    for config in configs:
+        size = config.queue_size
+        event = bool(config.features & F_EVENT_IDX)
+        some: list[Sequence[Op]] = [[*[ADD] * size, KICK, READ, *_backwards(size)]]
+        some += _long_chains(size, tables=bool(config.features & F_INDIRECT_DESC))
+        some.append(
+            [*[ADD] * (size - 1), Op(Code.ADD, a=2, b=7), KICK, READ, *drained(size), ADD, *drained(1)]
+        )
+        for count in sorted({min(size, one) for one in (255, 256, 257, size)}):
+            some += [[*word, *drained(count)] for word in _long_batches(count, event=event)]
+        course.life(config, *some, [Op(Code.SET_FLAGS), ADD, *drained(1)])
+
+
+def _backwards(chains: int) -> list[Op]:
+    """The chain that was read last is used first; then all are taken back."""
+    done = [Op(Code.COMPLETE, a=at, c=1) for at in range(chains - 1, -1, -1)]
+    return [*done, *[GET] * (chains + 1), *drained(0)]
+
+
+def _long_chains(size: int, *, tables: bool) -> Iterator[list[Op]]:
+    """One chain there and back, and single ones after it, as many as fit; in a table and without one."""
+    for length in sorted({255, 256, 257, size}):
+        for flags in (0, OpFlag.FAIL_ALLOC)[: 1 + tables]:
+            if length <= size:
+                chain = Op(Code.ADD, flags, length // 3, length - length // 3, 17)
+                singles = [ADD] * (size if length == size else 2)
+                yield [chain, *drained(1), *singles, *drained(len(singles))]
+
+
+def _long_batches(count: int, *, event: bool) -> Iterator[list[Op]]:
+    """So many chains and one kick, which the device asks for or does not."""
+    if event:
+        for offset in (-1, 0, count // 2, count - 1, count):
+            yield [Op(Code.SET_AVAIL_EVENT, OpFlag.RELATIVE, a=offset & 0xFFFF), *[ADD] * count, KICK]
+    else:
+        for flags in (1, 0):
+            yield [Op(Code.SET_FLAGS, a=flags), *[ADD] * count, KICK]
 
 
 def _batched(items: Iterable[Item], count: int) -> Iterator[list[Item]]:

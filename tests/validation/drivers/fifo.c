@@ -111,7 +111,11 @@ static int add(void *queue, const struct rp_segment *segments, uint32_t out, uin
     q->first = (q->first + out + in) % q->n;
     q->free -= out + in;
     q->chain[head].token = token;
+#ifdef FIFO_BYTE_SEGMENTS
+    q->chain[head].length = (uint8_t)(out + in);
+#else
     q->chain[head].length = out + in;
+#endif
     q->avail[2 + q->next++ % q->n] = head;
     return RP_OK;
 }
@@ -127,6 +131,9 @@ static void kick(void *queue)
     event = q->used[2 + 4 * q->n];
     if (q->moody)
         return;
+#ifdef FIFO_BYTE_PENDING
+    old = (uint16_t)(q->next - (uint8_t)(q->next - old));
+#endif
 #ifdef FIFO_EVENT
     if (q->event ? q->next > event && old <= event : !(q->used[0] & 1))
 #else
