@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,12 +21,14 @@ from ..reporting.junit import junit
 from ..reporting.page import page
 from ..reporting.terminal import render
 from ..validation.examination import examine
-from ..validation.library import LibraryError, inspect_library
+from ..validation.library import LibraryError, entries
 from ..validation.options import Options
 from ..validation.report import ValidationReport
-from ..validation.variants import Variant, build_variants
+from ..validation.variants import Variant, build_variants, check_variant
 from .seconds import Seconds
 
+_PLACES = ("-I", "-L", "-iquote", "-isystem", "-idirafter", "-include", "-imacros")
+"""Flags of the compiler that a path follows, in the same word or the next."""
 _UNKNOWN_BUILD = "whether it has sanitizers is not known"
 
 
@@ -64,34 +67,68 @@ def exit_code(reports: Sequence[ValidationReport]) -> int:
     return EXIT_UNKNOWN if "incomplete" in verdicts else EXIT_HELD
 
 
-def _targets(
-    libraries: Sequence[Path], source: Path | None, plain: bool, accesses: Path | None, coverage: Path | None
-) -> list[_Target]:
-    """What there is to validate. Raises BadInputError, BuildError, LibraryError."""
-    if not libraries and source is None:
-        raise BadInputError(
-            "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
-        )
+def _flags(text: str | None, source: Path | None) -> tuple[str, ...]:
+    """Split flags as a shell does; paths in them are made absolute, as the compiler runs elsewhere."""
+    if text is None:
+        return ()
+    if source is None:
+        raise BadInputError("--cflags is for what is built: give --source DIR with it")
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadInputError(f"--cflags {text!r}: {error}") from None
+    flags, follows = list[str](), False
+    for word in words:
+        place = next((flag for flag in reversed(_PLACES) if word.startswith(flag)), None)
+        if follows:
+            flags.append(str(Path(word).absolute()))
+        elif place is not None and word != place:
+            flags.append(place + str(Path(word.removeprefix(place)).absolute()))
+        else:
+            flags.append(word)
+        follows = not follows and word == place
+    if follows:
+        raise BadInputError(f"--cflags {text!r}: nothing follows {words[-1]}")
+    return tuple(flags)
+
+
+def _given(
+    libraries: Sequence[Path],
+    source: Path | None,
+    accesses: Path | None,
+    coverage: Path | None,
+    timeout: float,
+) -> tuple[Variant, ...]:
+    """The builds that are given beside the library. Raises BadInputError, BuildError, LibraryError."""
     given = [Variant("accesses", accesses)] if accesses is not None else []
     given += [Variant("coverage", coverage, _UNKNOWN_BUILD)] if coverage is not None else []
     if given and (len(libraries) != 1 or source is not None):
         raise BadInputError("--accesses and --coverage are builds of one library: give it alone")
+    if given:
+        entries(libraries[0])  # the driver itself is the first to be complained of
     for variant in given:
-        inspect_library(variant.library)
-    targets = [_Target(library, tuple(given)) for library in libraries]
-    return [*targets, *([_built(source, plain)] if source is not None else [])]
+        check_variant(variant, timeout=timeout)
+    return tuple(given)
 
 
-def _built(source: Path, plain: bool) -> _Target:
-    library = build_driver(source)
+def _built(source: Path, plain: bool, flags: Sequence[str], timeout: float) -> _Target:
+    """Build a driver and what tells more of it. Raises BuildError."""
+    library = build_driver(source, extra_flags=flags)
     if plain:
         return _Target(library)
     missing: list[str] = []
-    variants = build_variants(
-        source, left_out=lambda kind, why: missing.append(f"the build that tells {kind}: {why}")
-    )
+    variants = []
+    for each in build_variants(
+        source, flags=flags,
+        left_out=lambda kind, why: missing.append(f"the build that tells {kind}: {why}"),
+    ):  # fmt: skip
+        try:
+            check_variant(each, timeout=timeout)
+            variants.append(each)
+        except LibraryError as error:
+            missing.append(f"the build that tells {each.kind}: {error}")
     missing += [f"in the build that tells coverage: {each.remark}" for each in variants if each.remark]
-    return _Target(library, variants, tuple(missing))
+    return _Target(library, tuple(variants), tuple(missing))
 
 
 def _write(path: Path, text: str) -> None:
@@ -113,8 +150,14 @@ def _write(path: Path, text: str) -> None:
 def _checked_places(*paths: Path | None) -> None:
     """Refuse to begin what could not be written down in the end."""
     for path in paths:
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        if path is None:
+            continue
+        if path.is_dir() or not path.parent.is_dir():
             raise BadInputError(f"{path}: cannot be written: {'a' if path.is_dir() else 'no such'} directory")
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise BadInputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @click.command()
@@ -125,6 +168,9 @@ def _checked_places(*paths: Path | None) -> None:
     help="Build every *.c of this folder first: plain, and so that accesses and coverage are told.",
 )
 @click.option("--plain", is_flag=True, help="Of --source, build no more than the plain library.")
+@click.option(
+    "--cflags", metavar="FLAGS", help="Of --source, more flags for the compiler, as for a shell: '-DX -Iy'."
+)
 @click.option(
     "--accesses",
     type=click.Path(path_type=Path),
@@ -177,6 +223,7 @@ def validate(
     libraries: tuple[Path, ...],
     source: Path | None,
     plain: bool,
+    cflags: str | None,
     accesses: Path | None,
     coverage: Path | None,
     quick: bool,
@@ -199,7 +246,14 @@ def validate(
     Virtqueue code behind ringproof_driver.h, a whole network driver behind ringproof_net_driver.h, or both.
     """
     _checked_places(junit_file, html_file)
-    targets = _targets(libraries, source, plain, accesses, coverage)
+    if not libraries and source is None:
+        raise BadInputError(
+            "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
+        )
+    flags = _flags(cflags, source)
+    variants = _given(libraries, source, accesses, coverage, timeout)
+    targets = [_Target(library, variants) for library in libraries]
+    targets += [_built(source, plain, flags, timeout)] if source is not None else []
     narrate = sys.stderr.isatty() and not as_json
     options = Options(
         quick=quick, fail_fast=fail_fast, by_meaning=by_meaning, seed=seed, hang_seconds=timeout, jobs=jobs,

@@ -1,5 +1,6 @@
 """A driver's shared library, looked at before it is loaded, because loading it runs its code."""
 
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +43,8 @@ class LibraryInfo:
     """The libraries it needs."""
     searched: tuple[str, ...] = ()
     """The directories it names to look for them in."""
+    wanted: frozenset[str] = frozenset()
+    """The symbols it leaves for others to define."""
 
     @property
     def sanitizer(self) -> str | None:
@@ -61,6 +64,8 @@ def inspect_library(path: Path, entry: str = ENTRY) -> LibraryInfo:
         raise LibraryError(f"{path}: a directory, not a shared library")
     try:
         status = where.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise LibraryError(f"{path}: not a regular file")  # opening a pipe would wait for a writer
         # Reading it takes longer than starting a worker, so that it is read again only when it has changed.
         return _looked_at(
             path, where, entry, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -116,7 +121,10 @@ def _inspect(path: Path, where: Path, stream: Any, wanted: str) -> LibraryInfo:
             if tag.entry.d_tag in ("DT_RUNPATH", "DT_RPATH")
             for directory in str(getattr(tag, tag.entry.d_tag[3:].lower())).split(":")
         )
-        return LibraryInfo(where, elf.get_machine_arch(), needed, searched)
+        left = frozenset(
+            symbol.name for symbol in dynamic.iter_symbols() if symbol.entry.st_shndx == "SHN_UNDEF"
+        )
+        return LibraryInfo(where, elf.get_machine_arch(), needed, searched, left)
     except LibraryError:
         raise
     except Exception as error:  # a damaged file makes the parser fail in any way there is

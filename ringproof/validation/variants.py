@@ -2,12 +2,14 @@
 
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..building import BuildError, Compiler, build_driver, find_compiler
+from .library import LibraryError, inspect_library
+from .worker import Worker
 
 Kind = Literal["accesses", "coverage"]
 
@@ -20,6 +22,17 @@ _BOUNDS = {"gcc": "bounds", "clang": "array-bounds"}
 _KEEP_RELOCATIONS = "-Wl,--emit-relocs"
 # What these three do to memory the compiler does not tell.
 _LED_TO_WORKER = tuple(f"-Wl,--wrap={name}" for name in ("memcpy", "memmove", "memset"))
+_RUNTIMES = ("libtsan.so", "libclang_rt.tsan")
+_NO_CALLS = frozenset({"__tsan_init"})  # called once, whatever else is
+_CALLS: dict[Kind, tuple[str, ...]] = {
+    "accesses": ("__tsan_",),
+    "coverage": ("__sanitizer_cov_trace_pc", "__sanitizer_cov_trace_pc_guard"),
+}
+_HOW: dict[Kind, str] = {
+    "accesses": "compile with -fsanitize=thread and link without (cc -fPIC -c -fsanitize=thread x.c; "
+    "cc -shared x.o), or clang -shared -fsanitize=thread",
+    "coverage": "compile with -fsanitize-coverage=trace-pc (clang: edge,trace-pc)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +48,37 @@ class Variant:
     remark: str = ""
 
 
+def check_variant(variant: Variant, *, timeout: float = 10.0) -> None:
+    """Look whether a variant is what it is called, and load it once; ``timeout`` is in seconds.
+
+    Raises LibraryError: what is wrong and how to build it, in one line; BuildError if there is no worker.
+    """
+    info, kind = inspect_library(variant.library), variant.kind
+    runtime = next((name for name in info.needed if name.startswith(_RUNTIMES)), None)
+    if kind == "accesses" and runtime is not None:
+        raise LibraryError(
+            f"{variant.library}: linked to {runtime}, whose place the worker takes: {_HOW[kind]}"
+        )
+    calls = _CALLS[kind]
+    if kind == "accesses":
+        told = any(name.startswith(calls) for name in info.wanted - _NO_CALLS)
+    else:
+        told = not info.wanted.isdisjoint(calls)
+    if not told:
+        raise LibraryError(f"{variant.library}: calls nothing that tells {kind}: {_HOW[kind]}")
+    Worker(variant.library, timeout=timeout).close()
+
+
 def build_variants(
     source_dir: Path,
     *,
+    flags: Sequence[str] = (),
     compiler: Compiler | None = None,
     left_out: Callable[[Kind, str], None] | None = None,
 ) -> tuple[Variant, ...]:
     """Build the variants of the driver whose sources are the ``*.c`` directly in ``source_dir``.
 
+    ``flags`` are the driver's own, for the compiler and the linker alike.
     A variant that does not build is left out; ``left_out`` is told which and why, in one line. Never raises
     for what a compiler refuses.
     """
@@ -50,25 +86,32 @@ def build_variants(
     builders: dict[Kind, Callable[..., Variant]] = {"accesses": build_accesses, "coverage": build_coverage}
     for kind, build in builders.items():
         try:
-            built.append(build(source_dir, compiler=compiler))
+            built.append(build(source_dir, flags=flags, compiler=compiler))
         except BuildError as error:
             if left_out is not None:
                 left_out(kind, str(error))
     return tuple(built)
 
 
-def build_accesses(source_dir: Path, *, compiler: Compiler | None = None) -> Variant:
+def build_accesses(
+    source_dir: Path, *, flags: Sequence[str] = (), compiler: Compiler | None = None
+) -> Variant:
     """Build with a call at each access, which the worker answers: without ThreadSanitizer's own runtime.
 
     Raises BuildError.
     """
     library = build_driver(
-        source_dir, extra_flags=_LED_TO_WORKER, compile_flags=("-fsanitize=thread",), compiler=compiler
+        source_dir,
+        extra_flags=(*flags, *_LED_TO_WORKER),
+        compile_flags=("-fsanitize=thread",),
+        compiler=compiler,
     )
     return Variant("accesses", library)
 
 
-def build_coverage(source_dir: Path, *, compiler: Compiler | None = None) -> Variant:
+def build_coverage(
+    source_dir: Path, *, flags: Sequence[str] = (), compiler: Compiler | None = None
+) -> Variant:
     """Build with a call at each block, and with sanitizers where the compiler has their runtime.
 
     Raises BuildError.
@@ -83,14 +126,14 @@ def build_coverage(source_dir: Path, *, compiler: Compiler | None = None) -> Var
         library = build_driver(
             source_dir,
             sanitize=sanitizers,
-            extra_flags=("-O1", _KEEP_RELOCATIONS, *runtime),
+            extra_flags=(*flags, "-O1", _KEEP_RELOCATIONS, *runtime),
             compile_flags=(f"-fsanitize-coverage={places}",),
             compiler=compiler,
         )
     except BuildError as error:
         library = build_driver(
             source_dir,
-            extra_flags=("-O1", _KEEP_RELOCATIONS),
+            extra_flags=(*flags, "-O1", _KEEP_RELOCATIONS),
             compile_flags=(f"-fsanitize-coverage={places}",),
             compiler=compiler,
         )
