@@ -28,7 +28,7 @@ _PATIENCE = 3.0  # seconds for an array of a directed stage; a whole phase takes
 _QUICK_SIZES = (4,)
 _QUICK_OPERATIONS = directed.WRAP // 2
 _OPERATIONS = 3 * directed.WRAP
-_LARGE_SIZES = (256,)
+_LARGE_SIZES = (256, 1024)
 _WRAPPING_SIZES = (1, 4, 8, 256)
 _MOST_SWEPT = 160  # queues of a quick sweep
 _GUIDED_SECONDS = (2.0, 10.0)  # of a quick campaign, and of a whole one
@@ -142,6 +142,7 @@ def _directed(driver: Driver, options: Options, library: Path, variant: str) -> 
         ("descriptors needed", partial(directed.needed, configs=corners(sizes))),
         ("interleavings", partial(walk, configs=event[:1], letters=directed.PLAIN, longest=3)),
         ("interleavings", partial(walk, configs=plain[:1], letters=directed.PLAIN, longest=3)),
+        ("large queues", partial(directed.large, configs=corners((256, 1024), 2))),
         ("interrupts without news", partial(directed.spurious, configs=small)),
         ("interrupts put off", partial(directed.delays, configs=corners((4, 8), 2 if quick else 5))),
         ("interleavings of all calls", partial(walk, configs=small, letters=directed.EVERY, longest=2)),
@@ -177,7 +178,7 @@ def _deep(driver: Driver, options: Options) -> Iterator[Shard]:
     deep = partial(directed.interleavings, letters=directed.PLAIN, longest=4)
     fill, replay = directed.progress, partial(replayed, brief=False)
     works: list[tuple[str, Work]] = [
-        *(("progress of large queues", partial(fill, configs=[one])) for one in corners(_LARGE_SIZES, 3)),
+        *(("progress of large queues", partial(fill, configs=[one])) for one in corners(_LARGE_SIZES[:1], 3)),
         *(("counterexamples", partial(replay, configs=[one])) for one in corners((4,), 2)),
         *(("interleavings", partial(deep, configs=[one])) for one in (*event[:2], *plain[:2])),
         *(("interleavings of all calls", partial(wide, configs=[one])) for one in (*event[:1], *plain[:1])),
