@@ -79,7 +79,12 @@ def in_processes(tasks: Iterable[Task[Result]], jobs: int) -> Iterator[tuple[Tas
 def _started(task: Task[Result]) -> _Running[Result]:
     answers, give = _FORK.Pipe(duplex=False)
     process = _FORK.Process(target=_run, args=(task, give), daemon=False)
-    process.start()
+    # An interrupt between fork and the moment the new process ignores it would end that with a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     give.close()
     return _Running(task, process, answers, time.monotonic() + task.seconds)
 
@@ -87,6 +92,7 @@ def _started(task: Task[Result]) -> _Running[Result]:
 def _run(task: Task[Result], give: Connection) -> None:
     """Do a task and give its result back; in the new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one from the terminal is the first process's affair
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, _leave)
     try:
         result: Result | Lost = task.work()

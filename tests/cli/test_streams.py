@@ -26,13 +26,16 @@ def _no_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2.0])
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
 def test_an_interrupted_validation(driver: Path, tmp_path: Path, seconds: float) -> None:
     """Ctrl-C, early or late: exit code 130, one line and no traceback, and at once."""
     process = subprocess.Popen(
         [*_COMMAND, "validate", driver, "--traces", tmp_path], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None and not children.read_text():
+        time.sleep(0.01)  # before that the interpreter is still starting, and may die as it likes
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
@@ -81,7 +84,7 @@ def test_a_report_that_is_lost_is_an_error(tmp_path: Path) -> None:
 def test_closed_streams_harm_nobody(driver: Path, tmp_path: Path, closed: str) -> None:
     """What the tool opens never takes the number of a stream that is closed: the driver is not to blame."""
     script = f'exec "$@" {closed}'
-    command = [*_COMMAND, "validate", "--quick", "--deadline", "0.1", driver, "--traces", tmp_path]
+    command = [*_COMMAND, "validate", "--quick", "--deadline", "0.1", str(driver), "--traces", str(tmp_path)]
     done = subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr

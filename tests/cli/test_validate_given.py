@@ -130,5 +130,5 @@ def test_flags_without_anything_to_build(capsys: pytest.CaptureFixture[str], dri
 def test_a_pipe_does_not_hang_the_command(tmp_path: Path) -> None:
     """The same as a real process, which must come back."""
     os.mkfifo(tmp_path / "pipe")
-    command = [sys.executable, "-m", "ringproof", "validate", tmp_path / "pipe"]
+    command = [sys.executable, "-m", "ringproof", "validate", str(tmp_path / "pipe")]
     assert subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 2
