@@ -7,6 +7,7 @@ is gone with it. A process that dies, raises or takes too long costs its own res
 import contextlib
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -104,7 +105,14 @@ def _run(task: Task[Result], give: Connection) -> None:
 
 
 def _leave(_number: int, _frame: object) -> None:
+    sys.unraisablehook = _swallowed
     raise SystemExit(1)  # so that workers are ended on the way out
+
+
+def _swallowed(_ignored: object) -> None:
+    """Ask to leave once more, and say nothing: a destructor or the collector's callback had been asked."""
+    signal.signal(signal.SIGALRM, _leave)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _ended(one: _Running[Result]) -> Result | Lost | None:
