@@ -42,7 +42,14 @@ def cost(library: Path, seconds: float = 1.0) -> tuple[float, float]:
 
 
 def _plain(program: Path, library: Path, file: Path, config: QueueConfig, seconds: float) -> float:
-    command = [program, library, file, hex(config.features), str(config.queue_size), str(seconds)]
+    command = [
+        str(program),
+        str(library),
+        str(file),
+        hex(config.features),
+        str(config.queue_size),
+        str(seconds),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     operations, took, _ = done.stdout.split()
     return int(operations) / float(took)

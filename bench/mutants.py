@@ -119,7 +119,7 @@ def _frame_verdict(mutant: str) -> str:
     if mutant not in _LINUX_ONLY:
         return _failing(validate_network(mutated_driver(mutant), options=Options(quick=True, traces=None)))
     # The profile itself fails some checks: what counts is what the defect adds.
-    options = Options(quick=True, traces=None, keep_going=True)
+    options = Options(quick=True, traces=None)
     clean = validate_network(
         build_driver(c_sources(), defines={"RP_ADAPTER_LINUX_3_11": ""}), options=options
     )

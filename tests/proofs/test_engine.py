@@ -96,7 +96,7 @@ def test_a_seed_that_leads_nowhere_is_not_the_last_word(
 ) -> None:
     """A hinted proof is tried from the other seeds, in order; only then all hypotheses are asked."""
     asked: list[tuple[int, int]] = []
-    ask = discharging.refute
+    ask = solver.refute
 
     def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
         asked.append((seed, rlimit))
@@ -117,7 +117,7 @@ def test_a_seed_that_leads_nowhere_is_not_the_last_word(
 def test_a_mutant_gets_no_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """What most likely has no proof is not looked for from five seeds."""
     asked: list[int] = []
-    ask = discharging.refute
+    ask = solver.refute
 
     def refute(query: Query, rlimit: int, *, seed: int = 0) -> Answer:
         asked.append(seed)

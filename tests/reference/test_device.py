@@ -72,7 +72,7 @@ def test_reads_what_is_published() -> None:
     ring.publish(5)
     expected = struct.pack("<QIIQIIQII", 0xAAAA, 100, 0, 0xBBBB, 200, 1, 0xCCCC, 300, 1)
     assert ring.device.read(0) == (1, crc32(expected))
-    assert ring.device.in_flight == [(5, 500, (5, 2, 7))]
+    assert [flight[:3] for flight in ring.device.in_flight] == [(5, 500, (5, 2, 7))]
 
 
 def test_reads_tables_flat() -> None:
@@ -83,7 +83,7 @@ def test_reads_tables_flat() -> None:
     ring.desc(1, 0xBBBB, 200, flags=2, at=TABLE)
     ring.publish(3)
     assert ring.device.read(1) == (1, crc32(struct.pack("<QIIQII", 0xAAAA, 100, 0, 0xBBBB, 200, 1)))
-    assert ring.device.in_flight == [(3, 200, (3,))]
+    assert [flight[:3] for flight in ring.device.in_flight] == [(3, 200, (3,))]
 
 
 def test_reads_no_more_than_asked() -> None:
