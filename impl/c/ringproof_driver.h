@@ -152,11 +152,9 @@ struct rp_driver {
      * operations that enable callbacks only polls: it may suppress interrupts for good. */
     int (*interrupt)(void *queue);
 
-    /* How many descriptors are free now; those in a reserve do not count. As many as after create when every
-     * buffer has come back. */
+    /* How many descriptors are free now; those in a reserve do not count. */
     uint32_t (*num_free)(void *queue);
-    /* 1 with the token of a chain the device never completed, 0 when none is left. Only after reset. A buffer that
-     * was completed but not taken yet may come back by get_buf before, or by this. */
+    /* 1 with the token of a chain the device never completed, 0 when none is left. Only after reset. */
     int (*detach_unused)(void *queue, void **token);
 };
 

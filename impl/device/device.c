@@ -331,12 +331,6 @@ static void check_descriptors(struct rp_device *device)
                      RP_PAIR(RP_PLACE_DESCRIPTOR, i), 0);
 }
 
-bool rp_device_idle(const struct rp_device *device)
-{
-    return device->offered == device->published && device->read_count == device->published &&
-           device->in_flight_count == 0 && device->owned == 0 && rp_ledger_waiting(device) == 0;
-}
-
 void rp_device_check(struct rp_device *device, bool tables)
 {
     uint32_t budget = tables ? UINT32_MAX : TABLE_BYTES_PER_CHECK;

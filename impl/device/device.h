@@ -171,8 +171,6 @@ uint32_t rp_device_read(struct rp_device *device, uint32_t limit, uint32_t *crc)
  * length. With IN_ORDER the oldest `count` are completed, by one used entry, whatever `pick` and `stride` are. */
 uint32_t rp_device_complete(struct rp_device *device, uint32_t pick, uint32_t stride, uint32_t count,
                             bool total, bool *due);
-/* Whether the driver has back all it offered: nothing is to be published, read, completed or returned. */
-bool rp_device_idle(const struct rp_device *device);
 /* Compares all outstanding memory with what it must hold; `tables` too, or only some of them. */
 void rp_device_check(struct rp_device *device, bool tables);
 

@@ -63,8 +63,6 @@ struct rp_harness {
     uint64_t adds; /* since create: the tokens */
     uint32_t mark; /* of the last enable_cb_prepare */
     uint32_t notifies, callbacks; /* during this operation */
-    uint64_t counted_life;  /* the queue that free_at_start is of */
-    uint32_t free_at_start; /* num_free before its first operation */
 
     /* interrupts without news: see operations.c */
     bool     quiet;   /* the last GET found nothing, and nothing was used since */

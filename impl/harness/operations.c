@@ -401,29 +401,6 @@ static void run(struct rp_harness *harness, const struct rp_op *op, struct rp_re
     }
 }
 
-/* How many descriptors are free before the first operation: as many as whenever all has come back. */
-static void note_start(struct rp_harness *harness)
-{
-    if (harness->counted_life == harness->life)
-        return;
-    harness->counted_life = harness->life;
-    harness->free_at_start = harness->driver.num_free != NULL ? harness->driver.num_free(harness->queue) : 0;
-}
-
-static void check_num_free(struct rp_harness *harness, uint32_t num_free)
-{
-    const struct rp_device *device = &harness->device;
-    uint32_t n = device->config.queue_size;
-
-    if (device->over)
-        return;
-    rp_check(&harness->log, RP_FIND_NUM_FREE, (uint64_t)num_free + device->owned <= n, num_free,
-             RP_PAIR(device->owned, n));
-    if (harness->hostile.device == NULL && !device->gave_up && rp_device_idle(device))
-        rp_check(&harness->log, RP_FIND_NUM_FREE, num_free == harness->free_at_start,
-                 RP_PAIR((uint64_t)harness->free_at_start + 1, num_free), n);
-}
-
 static void note_memory(struct rp_harness *harness, struct rp_result *result)
 {
     const struct rp_device *device = &harness->device;
@@ -438,7 +415,10 @@ static void note_memory(struct rp_harness *harness, struct rp_result *result)
     if (harness->driver.num_free == NULL)
         return;
     result->num_free = harness->driver.num_free(harness->queue);
-    check_num_free(harness, result->num_free);
+    if (!device->over)
+        rp_check(&harness->log, RP_FIND_NUM_FREE,
+                 (uint64_t)result->num_free + device->owned <= device->config.queue_size, result->num_free,
+                 RP_PAIR(device->owned, device->config.queue_size));
 }
 
 /* One operation, and what only shows over several. */
@@ -464,8 +444,6 @@ void rp_operations_run(struct rp_harness *harness, const struct rp_op *ops, stru
     struct rp_shared *shared = harness->shared;
     uint32_t count = shared->op_count, at = 0;
 
-    *(volatile uint32_t *)&shared->op_current = at;
-    note_start(harness);
     while (at < count) {
         struct rp_result *result = &results[at];
 

@@ -246,13 +246,6 @@ def enable_missed(a: int, b: int) -> str:
     return f"{'poll' if b else 'enable_cb'} saw nothing though there {'was' if a == 1 else 'were'} {used}"
 
 
-def num_free_wrong(a: int, b: int) -> str:
-    """Say the numbers of NUM_FREE."""
-    if high(a):
-        return f"num_free is {low(a)} with everything back in a queue of {b}, and was {high(a) - 1} at first"
-    return f"num_free is {a} in a queue of {low(b)} while outstanding chains have {high(b)}"
-
-
 def canary(a: int, b: int) -> str:
     """Say the numbers of CANARY."""
     at = _signed(a)

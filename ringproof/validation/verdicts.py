@@ -30,7 +30,6 @@ from .phrases import (
     kick_unwanted,
     low,
     next_range,
-    num_free_wrong,
     operation,
     place_of,
     red_zone,
@@ -268,8 +267,8 @@ _ROWS: tuple[tuple[FindingCode, str, str, Level, str, str, Describe], ...] = (
      lambda a, b: f"RP_EINVAL for {counted(low(a), 'segment')}{', some writable,' if high(a) else ''} "
      f"in a queue of {b}"),
     (FindingCode.NUM_FREE, "num-free-at-most-what-is", "oracle: free count", _FAIL, "num-free-exact",
-     "num_free counts no descriptor that an outstanding chain has, and every one when all has come back.",
-     num_free_wrong),
+     "num_free counts no descriptor that an outstanding chain has.",
+     lambda a, b: f"num_free is {a} in a queue of {low(b)} while outstanding chains have {high(b)}"),
     (FindingCode.LENGTH_SUM, "chain-length-sum", "2.7.5.2a", _FAIL, "chain-well-formed",
      "A chain's lengths add up to no more than 2^32 bytes.",
      lambda a, b: f"the chain with head {b} has {counted(a, 'byte')}"),

@@ -100,7 +100,6 @@ FAULTS: tuple[tuple[str, int, int, FindingCode], ...] = (
     ("too-long-is-full", 0, 16, FindingCode.UNDOCUMENTED_RETURN),
     ("decline-long", 0, 16, FindingCode.CHAIN_DECLINED),
     ("num-free-fixed", 0, 16, FindingCode.NUM_FREE),
-    ("num-free-loses", 0, 4, FindingCode.NUM_FREE),
     ("event-stale", EVENT_IDX, 16, FindingCode.INTERRUPT_NOT_WANTED),
     ("flags-left", 0, 16, FindingCode.INTERRUPT_NOT_WANTED),
     ("delay-for-ever", EVENT_IDX, 16, FindingCode.INTERRUPT_NOT_WANTED),
@@ -203,24 +202,6 @@ def test_each_fault_is_found_for_what_it_is(
     line = VERDICTS[code].describe(finding.a, finding.b)
     assert line
     assert "\n" not in line
-
-
-@pytest.mark.parametrize(("fault", "missing"), [("", 0), ("detach-none", 1)])
-def test_detach_owes_what_was_never_completed_and_only_that(
-    fault: str, missing: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a completed buffer that was not taken nothing is asked; of one that was not completed it is."""
-    monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
-    done = [Op(Code.ADD, a=1), Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ)]
-    with Worker(tiny) as worker:
-        for completed in (2, 1):
-            worker.create(_config(4, 0))
-            worker.run(_ops(*done, Op(Code.COMPLETE, c=completed), *[Op(Code.DETACH_UNUSED)] * 3))
-            worker.destroy()
-            found = [finding for finding in worker.findings() if finding.failed]
-            lost = [finding.a for finding in found if finding.code == FindingCode.TOKEN_MISSING]
-            assert lost == [1] * missing * (completed == 1), completed
-            assert completed == 1 or not found
 
 
 def test_no_check_is_without_a_fault_that_fails_it() -> None:
