@@ -98,8 +98,8 @@ def test_the_smallest_driver_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("defects", "check"),
     [
-        (("LEAK",), "num-free-at-most-what-is"),
-        (("PUSH", "LEAK"), "num-free-at-most-what-is"),
+        (("LEAK",), "add-when-all-is-back"),
+        (("PUSH", "LEAK"), "add-when-all-is-back"),
         (("EVENT",), "kick-when-event-passed"),
     ],
 )
