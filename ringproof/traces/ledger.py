@@ -247,20 +247,21 @@ class Ledger:
 
         return watched
 
-    def _watched_complete(
-        self, complete: Callable[[int, int, int], tuple[int, bool]]
-    ) -> Callable[[int, int, int], tuple[int, bool]]:
+    def _watched_complete(self, complete: Callable[..., tuple[int, bool]]) -> Callable[..., tuple[int, bool]]:
         device = self.runner.device
         size = self.runner.config.queue_size
 
-        def watched(pick: int, stride: int, count: int) -> tuple[int, bool]:
+        def watched(pick: int, stride: int, count: int, *, total: bool = False) -> tuple[int, bool]:
             held = [chain.head for chain in device.in_flight]
-            got = complete(pick, stride, count)
+            got = complete(pick, stride, count, total=total)
             for number in range(got[0]):
-                at = (pick + number * stride) % len(held)
-                head, last = held[at], held.pop()
-                if at < len(held):
+                at = 0 if device.in_order else (pick + number * stride) % len(held)
+                head, last = held[at], held[-1]
+                if device.in_order:
+                    del held[0]
+                else:
                     held[at] = last
+                    held.pop()
                 if len(self.untaken) >= size:
                     self._breach(
                         "used-slot-not-overwritten",

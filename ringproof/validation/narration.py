@@ -32,7 +32,7 @@ def in_words(operation: Op) -> str:
         return "device reads " + (f"up to {_count(a, 'chain')}" if a else "every chain")
     if code == Code.COMPLETE:
         many = "every chain" if c == _ALL else _count(c, "chain")
-        return f"device completes {many}, from number {a} by {b}"
+        return f"device completes {many}" + (f", from number {a} on by {b}" if a or b else "")
     if code == Code.SET_FLAGS:
         return f"device sets used.flags to {a}"
     if code == Code.SET_AVAIL_EVENT:

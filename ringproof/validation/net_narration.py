@@ -42,7 +42,8 @@ def net_op_in_words(op: Op, frames: tuple[Frame, ...] = ()) -> str:
         words = f"device reads {f'up to {op.a} chains' if op.a else 'every chain'} of queue {queue}"
     elif code == NetCode.NET_COMPLETE:
         many = "every chain" if op.c == ALL else f"{op.c} chains"
-        words = f"device completes {many} of queue {queue}, from number {op.a} by {op.b}"
+        order = f", from number {op.a} on by {op.b}" if op.a or op.b else ""
+        words = f"device completes {many} of queue {queue}{order}"
     elif code == NetCode.NET_SET_FLAGS:
         words = f"device sets used.flags of queue {queue} to {op.a}"
     elif code == NetCode.NET_SET_AVAIL_EVENT:

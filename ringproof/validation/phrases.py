@@ -66,6 +66,8 @@ def unreachable(a: int, b: int) -> str:
         or BUFFER_ADDRESS <= a < BUFFER_ADDRESS + BUFFER_BYTES
     )
     hint = "" if known else ": it is no guest-physical address (a pointer, not translated?)"
+    if a < ARENA_BYTES:  # where the lower half of both windows' addresses lies
+        hint = ": it is no guest-physical address (one that was cut to 32 bits?)"
     return f"a descriptor names {counted(b, 'byte')} at {address(a)}, which the device cannot reach{hint}"
 
 
