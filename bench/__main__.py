@@ -21,17 +21,21 @@ from ringproof.model.ring import Ring
 from ringproof.model.steps.queue import Steps
 from ringproof.proofs.theorem import Theorem
 from ringproof.proofs.theorems import THEOREMS
+from ringproof.validation.examination import examine
 from ringproof.validation.net_throughput import differential_rate
+from ringproof.validation.options import Options
 from ringproof.validation.throughput import c_alone, differential
 
 from .growth import table
 from .kills import SOON
 from .kills import table as table_of_kills
 from .monitor import cost
-from .seeded import kill, seeded
+from .seeded import EXAMPLES, kill, seeded
 
 TRACED = ("A1", "A2", "A5", "A6", "A7", "B1", "B3", "B5", "B11", "D1")
 _MIB = 1024
+CLEAN = ("minimal", "lifo", "fifo", "bitmap")
+SEEDS = 20
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,19 @@ def _kills() -> list[Figure]:
     died = sum(each.died for each in found)
     soon = sum(each.died and each.seconds is not None and each.seconds < SOON for each in found)
     share = soon / len(found)
+    clean = [
+        examine(build_driver(EXAMPLES / driver), options=Options(quick=True, seed=seed, traces=None)).verdict
+        for driver in CLEAN
+        for seed in range(SEEDS)
+    ]
+    passed = clean.count("pass")
     return [
+        Figure(
+            f"{SEEDS} seeds each of {len(CLEAN)} drivers without defect",
+            f"{passed} of {len(clean)} pass",
+            "all",
+            passed == len(clean),
+        ),
         Figure("seeded defects of the examples found", f"{died} of {len(found)}", "all", died == len(found)),
         Figure(f"of them within {SOON:g} s", f"{100 * share:.0f} %", "at least 90 %", share >= 0.9),
     ]

@@ -91,7 +91,13 @@ def kill(defect: Seeded, *, seed: int = 0, quick: bool = True, traces: Path | No
         wanted = () if defect.needs in ("plain", "hostile") else build_variants(source)
         variants = tuple(variant for variant in wanted if variant.kind == defect.needs)
         options = Options(
-            quick=quick, fail_fast=True, seed=seed, traces=traces, variants=variants, shrink_seconds=2.0
+            quick=quick,
+            fail_fast=True,
+            seed=seed,
+            traces=traces,
+            variants=variants,
+            shrink_seconds=0.5,
+            second_look=False,
         )
         report = (
             validate_hostile(library, options=options)

@@ -111,7 +111,11 @@ class Course:
             if failure is not None:
                 lawful = failure.check == CREATION and not self.pair.process.failing()
                 return None if lawful else failure
-            adds = [Op(Code.ADD, a=1, b=at) for at in range(min(short.queue_size, 8) + 1)]
+            # Of several segments as well: some drivers have tables for those, or have none now.
+            adds = [
+                Op(Code.ADD, a=min(segments, short.queue_size), b=at)
+                for at, segments in enumerate((1, 2, 3, 4, 8, 2, 1, 1, 1))
+            ]
             gets = [Op(Code.GET)] * (len(adds) + 1)
             there = [Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=len(adds))]
             return self.pair.run(self._offered([*adds, *there, *gets])) or self.pair.end()

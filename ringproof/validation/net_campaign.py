@@ -105,7 +105,7 @@ class _NetCampaign:
         return None
 
     def _traffic(self) -> NetFailure | None:
-        count = 12 if self.options.quick else 80
+        count = 20 if self.options.quick else 80
         for at, config in enumerate(islice(traffic_configs(self.offer, self.options.seed), count)):
             failure = self._run(config, self.options.seed + at)
             self._note()

@@ -15,7 +15,7 @@ from ringproof.model.steps import invariants as steps_invariants
 from ringproof.model.steps.queue import Steps
 from ringproof.proofs import steps_induction
 from ringproof.proofs.counterexample import changes
-from ringproof.proofs.discharge import HINTED, Task, discharge, examine
+from ringproof.proofs.discharge import CHANCES, HINTED, Task, discharge, examine
 from ringproof.proofs.engine import is_tried, judge
 from ringproof.proofs.hints import HINTS
 from ringproof.proofs.mutants.registry import DESCRIBED, MUTANTS
@@ -51,7 +51,10 @@ def test_labels_name_one_obligation() -> None:
 
 @pytest.mark.parametrize("name", [name for name in THEOREMS if THEOREMS[name].expected == "proved"])
 def test_hints_suffice(name: str) -> None:
-    """Every quantified obligation goes through from its hint, at less than half the budget for that."""
+    """Every quantified obligation goes through from its hint, at less than half the budget for that.
+
+    As the engine does, other seeds are tried where the first leads nowhere.
+    """
     theorem = THEOREMS[name]
     for obligation in theorem.obligations:
         if obligation.every_size:
@@ -61,8 +64,9 @@ def test_hints_suffice(name: str) -> None:
             hint = HINTS[obligation.label]
             assert hint <= query.hypotheses.keys()
             few = {entry: fact for entry, fact in query.hypotheses.items() if entry in hint}
-            answer = refute(dataclasses.replace(query, hypotheses=few), HINTED // 2)
-            assert answer.result == "unsat", obligation.label
+            hinted = dataclasses.replace(query, hypotheses=few)
+            answers = (refute(hinted, HINTED // 2, seed=seed).result for seed in range(1 + CHANCES))
+            assert "unsat" in answers, obligation.label
 
 
 def test_every_theorem_explains_itself() -> None:
