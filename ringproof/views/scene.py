@@ -1,0 +1,106 @@
+"""The scene: what every view shows of a trace, whatever made it.
+
+A view draws a scene and knows nothing of kinds of documents. Steps are numbered as states are: 0 is the
+creation, step n the n-th operation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..traces.wording import Change
+
+Lane = Literal["init", "driver", "device", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A line of code that took part in a step.
+
+    ``side`` is "reference" or "c", ``file`` relative to the distribution, ``line`` from 1, ``text`` the line
+    without indentation, ``variables`` the variables of the state that it changed, none if it is only where the
+    step's function begins; ``seeded`` says that the mutant put the line there or changed it.
+    """
+
+    side: str
+    file: str
+    line: int
+    function: str
+    text: str
+    variables: tuple[str, ...] = ()
+    seeded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: who acted, what in words, what came of it, and what it changed.
+
+    ``differences`` says where a driver's results part from the reference's. ``values`` are the variables of
+    the state after the step, by name.
+    """
+
+    number: int
+    lane: Lane
+    action: str
+    words: str
+    outcome: str
+    changes: tuple[Change, ...]
+    values: Mapping[str, Any]
+    differences: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One conjunct of a property at the step that broke it: whether it holds, and with numbers if it fails.
+
+    ``key`` says that it belongs to the smallest set of parts that fails.
+    """
+
+    name: str
+    words: str
+    holds: bool
+    sentence: str = ""
+    key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why it broke: the property's parts, from where on it had to, and what would have gone well.
+
+    ``unavoidable_from`` is the number of the first step after which every way on that was tried ends in the
+    violation, ``unavoidable_words`` says what was tried; None when it was not or could not be found out.
+    ``variant_step`` is the step whose choice, changed as ``variant_words`` says, lets the run pass.
+    """
+
+    parts: tuple[Part, ...] = ()
+    unavoidable_from: int | None = None
+    unavoidable_words: str = ""
+    variant_step: int | None = None
+    variant_words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A whole trace, ready to be drawn.
+
+    ``kind`` is the document's: search, validate, network, steps. ``setting`` describes the queue or device in
+    words, ``standing`` says whether and on what it was replayed. ``broken`` is the number of the step that
+    breaks ``property`` (and in it the part ``conjunct``, "" if the property has none), None when nothing does;
+    ``violated`` is one sentence with the numbers and ``marked`` the variables it is about. ``queue_size`` is 0
+    when there is no single queue. ``clause`` is the clause of VIRTIO that is broken, "" if none is named.
+    """
+
+    kind: str
+    title: str
+    setting: str
+    standing: str
+    property: str
+    conjunct: str
+    violated: str
+    clause: str
+    broken: int | None
+    marked: frozenset[str]
+    queue_size: int
+    steps: Sequence[Step]
+    explanation: Explanation = field(default_factory=Explanation)
