@@ -317,7 +317,7 @@ def _step(number: int, state: TraceState, before: TraceState | None, *, all: boo
     lane = _DEVICE if state.lane == _DEVICE else _DRIVER
     status = state.values["result"]["status"]
     came = f" -> {error_name(status)}" if status < 0 else ""
-    yield Line(lane, 0, f"{number:>3}  {_words(state)}{came}", _TITLE)
+    yield Line(lane, 0, f"{number:>3}  {action_words(state)}{came}", _TITLE)
     journey = state.values["journey"]
     for sent in journey["sent"]:
         if all and sent["outcome"] == QUEUED:
@@ -336,13 +336,12 @@ def _step(number: int, state: TraceState, before: TraceState | None, *, all: boo
     for line in _registers(state.values["registers"], most):
         yield line._replace(depth=5)
     for event in state.values["events"]:
-        words = _EVENTS.get(event["kind"], "frame {} " + event["kind"].lower()).format(event["value"])
-        yield Line(lane, 5, words)
+        yield Line(lane, 5, event_words(event))
     yield from _changed(lane, state, before)
 
 
-def _words(state: TraceState) -> str:
-    """What was done, in words."""
+def action_words(state: TraceState) -> str:
+    """What was done in a step, in words: "xmit frame 3", "read queue 1"."""
     args = state.args
     queue = f"queue {args.get('queue')}"
     match state.action:
@@ -366,6 +365,11 @@ def _words(state: TraceState) -> str:
     said = " ".join(f"{name} {value}" for name, value in args.items() if value is not True)
     flags = " ".join(name for name, value in args.items() if value is True)
     return " ".join(filter(None, (state.action, said, flags)))
+
+
+def event_words(event: Mapping[str, Any]) -> str:
+    """What the driver told the stack, in words: "frame 3 freed", "transmit queue 0 stopped"."""
+    return _EVENTS.get(event["kind"], "frame {} " + event["kind"].lower()).format(event["value"])
 
 
 def _chains(count: Any) -> str:
