@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 from ..impl.harness.frames import Fragment, Frame, Gso, Packet
 from ..impl.harness.net_operations import FEATURE_NAMES, MOST_PAIRS, NetCode, NetConfig, Op
 from ..traces import itf
-from ..traces.itf import ItfReader, TraceError, TraceState
+from ..traces.entries import EntriesReader
+from ..traces.itf import TraceError, TraceState
 
 __all__ = ["KIND", "NetTrace", "TraceError", "TraceState", "from_json", "is_net_trace", "load"]
 
@@ -213,7 +214,7 @@ def from_json(value: object, name: str) -> NetTrace:
         raise TraceError(f"{name}: values are nested too deeply") from None
 
 
-class _Reader(ItfReader):
+class _Reader(EntriesReader):
     """Takes the plain JSON values of a document apart; every complaint names the place."""
 
     def document(self, value: object) -> NetTrace:
@@ -237,7 +238,7 @@ class _Reader(ItfReader):
             mutant=None if mutant is None else self._text(mutant, "#meta.mutant"),
             property=self._text(meta.get("property"), "#meta.property"),
             violated=self._text(meta.get("violated"), "#meta.violated"),
-            extra={key: item for key, item in meta.items() if key not in _OWN_META},
+            extra=self._extra(meta, _OWN_META, len(operations)),
         )
 
     def _features(self, value: object, place: str) -> int:

@@ -13,7 +13,8 @@ from ..impl.harness.operations import Code, Op
 from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, MOST_SEGMENTS, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from . import itf
-from .itf import LANES, ItfReader, TraceError, TraceState
+from .entries import EntriesReader
+from .itf import LANES, TraceError, TraceState
 
 __all__ = ["LANES", "TraceDocument", "TraceError", "TraceState", "from_json", "load"]
 
@@ -113,7 +114,7 @@ def from_json(value: object, name: str) -> TraceDocument:
         raise TraceError(f"{name}: values are nested too deeply") from None
 
 
-class _Reader(ItfReader):
+class _Reader(EntriesReader):
     """Takes the plain JSON values of a trace document apart."""
 
     def document(self, value: object) -> TraceDocument:
@@ -131,7 +132,7 @@ class _Reader(ItfReader):
             operations=operations,
             states=states,
             description=self._text(meta.get("description", ""), "#meta.description"),
-            extra={key: item for key, item in meta.items() if key not in _OWN_META},
+            extra=self._extra(meta, _OWN_META, len(operations)),
         )
 
     def _config(self, value: object) -> QueueConfig:

@@ -18,8 +18,8 @@ class Source:
     """A line of code that took part in a step.
 
     ``side`` is "reference" or "c", ``file`` relative to the distribution, ``line`` from 1, ``text`` the line
-    without indentation, ``variables`` the variables of the state that it changed, none if it is only where the
-    step's function begins; ``seeded`` says that the mutant put the line there or changed it.
+    without indentation, ``variables`` the variables of the state that it changed, none if it is only where
+    the step's function begins; ``seeded`` says that the mutant put the line there or changed it.
     """
 
     side: str
@@ -84,11 +84,16 @@ class Explanation:
 class Scene:
     """A whole trace, ready to be drawn.
 
-    ``kind`` is the document's: search, validate, network, steps. ``setting`` describes the queue or device in
-    words, ``standing`` says whether and on what it was replayed. ``broken`` is the number of the step that
-    breaks ``property`` (and in it the part ``conjunct``, "" if the property has none), None when nothing does;
-    ``violated`` is one sentence with the numbers and ``marked`` the variables it is about. ``queue_size`` is 0
-    when there is no single queue. ``clause`` is the clause of VIRTIO that is broken, "" if none is named.
+    ``kind`` is the document's: search, validate, network, steps. ``setting`` describes the queue or device
+    in words, ``standing`` says whether and on what it was replayed. ``broken`` is the number of the step that
+    breaks ``property`` (and in it the part ``conjunct``, "" if the property has none), None when nothing
+    does; ``violated`` is one sentence with the numbers and ``marked`` the variables it is about.
+    ``queue_size`` is 0 when there is no single queue. ``clause`` is the clause of VIRTIO that is broken, "" if
+    none is named.
+
+    Of a very long trace the steps may be a window, which ``window`` then says in words ("" otherwise): their
+    numbers go up by 1 but do not begin at 0, so look a step up by its number with :meth:`at`, and count
+    on ``steps[0].number``. The first step of a window has no changes, as the one before is not there.
     """
 
     kind: str
@@ -104,3 +109,11 @@ class Scene:
     queue_size: int
     steps: Sequence[Step]
     explanation: Explanation = field(default_factory=Explanation)
+    window: str = ""
+
+    def at(self, number: int) -> Step:
+        """The step of that number. Raises IndexError if the scene does not show it."""
+        place = number - self.steps[0].number
+        if place < 0:
+            raise IndexError(number)
+        return self.steps[place]

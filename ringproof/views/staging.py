@@ -1,0 +1,190 @@
+"""Staging a trace: the scene of a document, whatever kind it is of.
+
+Steps are made when they are looked at, so that a long trace costs nothing before it is drawn.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast, overload
+
+from ..journey.document import NetTrace
+from ..traces import wording
+from ..traces.document import TraceDocument, TraceState
+from ..traces.entries import EntriesReader
+from ..traces.variables import describe
+from . import network_words
+from .opening import Document
+from .scene import Explanation, Lane, Part, Scene, Source, Step
+
+
+def scene_of(document: Document, *, sources: bool = True) -> Scene:
+    """The scene of a document; without ``sources`` its steps name no lines of code.
+
+    Raises TraceError, naming the place, for an explanation that has not its form.
+    """
+    lines: Sequence[tuple[Source, ...]] = ()
+    if sources:
+        # Only who wants lines of code pays for reading it.
+        from .sources import sources_of
+
+        lines = sources_of(document)
+    if isinstance(document, TraceDocument):
+        return _queue(document, lines)
+    return _network(document, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps(Sequence[Step]):
+    """The steps of a trace, each made when it is asked for, and kept then.
+
+    ``make`` makes one of the state before (None for the first), the state itself and its number.
+    """
+
+    states: Sequence[TraceState]
+    make: Callable[[int, TraceState | None, TraceState], Step]
+    sources: Sequence[tuple[Source, ...]] = ()
+    made: dict[int, Step] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @overload
+    def __getitem__(self, at: int) -> Step: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Step]: ...
+
+    def __getitem__(self, at: int | slice) -> Step | Sequence[Step]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        number = range(len(self))[at]
+        if number not in self.made:
+            before = self.states[number - 1] if number else None
+            self.made[number] = self.make(number, before, self.states[number])
+        return self.made[number]
+
+
+def broken_step(document: Document) -> int | None:
+    """The number of the step that breaks the document's property, None if nothing broke.
+
+    A validation may go on after the operation that failed, and says which one it was.
+    """
+    if not document.property:
+        return None
+    last, step = len(document.states) - 1, document.extra.get("step")
+    failed = isinstance(step, int) and not isinstance(step, bool) and -1 <= step < last
+    return step + 1 if failed else last
+
+
+def _extra_text(document: Document, name: str) -> str:
+    found = document.extra.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _clause(document: Document) -> str:
+    clause = _extra_text(document, "clause")
+    # What an oracle of this tool found is no clause of the specification.
+    return "" if clause.startswith("oracle") else clause
+
+
+def explanation_of(extra: Any, last: int, name: str = "trace") -> Explanation:
+    """The explanation in the further entries of a document whose last state has the number ``last``.
+
+    Raises TraceError, with ``name`` for the file, if it has not its form.
+    """
+    if "explanation" not in extra:
+        return Explanation()
+    told = EntriesReader(name).told(extra["explanation"], "#meta.explanation", last)
+    return Explanation(
+        parts=tuple(Part(each.name, each.words, each.holds, each.sentence, each.key) for each in told.parts),
+        unavoidable_from=told.unavoidable.step if told.unavoidable else None,
+        unavoidable_words=told.unavoidable.words if told.unavoidable else "",
+        variant_step=told.variant.step if told.variant else None,
+        variant_words=told.variant.words if told.variant else "",
+    )
+
+
+# -- a virtqueue -----------------------------------------------------------------------------------------
+
+
+def _queue(document: TraceDocument, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+        return Step(
+            number=number,
+            lane=cast(Lane, state.lane),
+            action=state.action,
+            words=wording.action(state),
+            outcome=wording.outcome(state),
+            changes=tuple(wording.changes(before, state)) if before is not None else (),
+            values=state.values,
+            differences=tuple(wording.differences(state)),
+            sources=lines[number] if number < len(lines) else (),
+        )
+
+    return Scene(
+        kind=document.kind,
+        title=document.description or document.property,
+        setting=describe(document.config),
+        standing=_queue_standing(document),
+        property=document.property,
+        conjunct=_extra_text(document, "conjunct"),
+        violated=document.violated,
+        clause=_clause(document),
+        broken=broken_step(document),
+        marked=wording.accused(document),
+        queue_size=document.config.queue_size,
+        steps=Steps(document.states, made, lines),
+        explanation=explanation_of(document.extra, len(document.states) - 1),
+    )
+
+
+def _queue_standing(document: TraceDocument) -> str:
+    if document.kind == "validate":
+        driver = _extra_text(document, "driver") or "a driver"
+        if document.extra.get("alone"):
+            return f"a run of {driver} that no reference follows: the states are what the driver told"
+        return f"a run of {driver}: the states are those of the reference, which ran the same operations"
+    if document.replayed:
+        return f"replayed: the reference carrying {document.mutant} breaks it at the same step"
+    return f"not replayed: {_extra_text(document, 'not_replayed') or 'nobody has run it'}"
+
+
+# -- a network driver ------------------------------------------------------------------------------------
+
+
+def _network(document: NetTrace, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+        return Step(
+            number=number,
+            lane=cast(Lane, state.lane),
+            action=state.action,
+            words=network_words.action(state),
+            outcome=network_words.outcome(state),
+            changes=tuple(network_words.changes(before, state)) if before is not None else (),
+            values=state.values,
+            sources=lines[number] if number < len(lines) else (),
+        )
+
+    return Scene(
+        kind="network",
+        title=document.description or document.property or "a run of a network driver",
+        setting=network_words.describe(document.config),
+        standing=_network_standing(document),
+        property=document.property,
+        conjunct=_extra_text(document, "conjunct"),
+        violated=document.violated,
+        clause=_clause(document),
+        broken=broken_step(document),
+        marked=network_words.accused(document.violated),
+        queue_size=0,
+        steps=Steps(document.states, made, lines),
+        explanation=explanation_of(document.extra, len(document.states) - 1),
+    )
+
+
+def _network_standing(document: NetTrace) -> str:
+    driver, origin = _extra_text(document, "driver"), _extra_text(document, "origin")
+    if driver:
+        return f"a run of {driver}: the states are those of the reference, as far as it can follow"
+    carrying = f"the reference carrying {document.mutant}" if document.mutant else "the reference"
+    return f"a run of {carrying}" + (f"; {origin}" if origin else "")
