@@ -14,15 +14,16 @@ of a state beside action, args and lane:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..impl.harness.frames import Fragment, Frame, Gso, Packet
 from ..impl.harness.net_operations import FEATURE_NAMES, MOST_PAIRS, NetCode, NetConfig, Op
 from ..traces import itf
-from ..traces.entries import EntriesReader
 from ..traces.itf import TraceError, TraceState
+from ..traces.reading import DocumentReader
+from ..traces.shapes import Shape, integers
 
 __all__ = ["KIND", "NetTrace", "TraceError", "TraceState", "from_json", "is_net_trace", "load"]
 
@@ -32,7 +33,7 @@ VARIABLES = ("result", "registers", "events", "queues", "statistics", "journey")
 NO_QUEUE = -1
 """Stands for no recorded queue in a state."""
 
-_OP_LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF)
+_CODES = frozenset(int(code) for code in NetCode)
 _OWN_META = frozenset(
     (
         *("format", "format-description", "description", "ringproof", "kind", "mutant", "property"),
@@ -41,67 +42,59 @@ _OWN_META = frozenset(
 )
 _FLAGS = ("withhold_version_1", "refuses_features")
 
-Shape: TypeAlias = type | str | list["Shape"] | dict[str, "Shape"]
-"""What a value must look like: a type, the name of a shape, a list of one shape, or fields with theirs."""
-
-
-def _integers(*names: str) -> dict[str, Shape]:
-    return dict.fromkeys(names, int)
-
-
-_SHAPES: dict[str, Shape] = {
-    "result": _integers("status", "length", "pair"),
-    "registers": [{"write": bool, "register": str, "region": str, **_integers("offset", "width", "value")}],
+SHAPES: dict[str, Shape] = {
+    "result": integers("status", "length", "pair"),
+    "registers": [{"write": bool, "register": str, "region": str, **integers("offset", "width", "value")}],
     "events": [{"kind": str, "value": int}],
     "queues": [
         {
-            **_integers("queue", "queue_size", "avail_idx", "used_idx", "avail_flags", "used_flags"),
-            **_integers("used_event", "avail_event", "num_free"),
+            **integers("queue", "queue_size", "avail_idx", "used_idx", "avail_flags", "used_flags"),
+            **integers("used_event", "avail_event", "num_free"),
             "stopped": bool,
         }
     ],
-    "statistics": [_integers("pair", "tx_packets", "tx_bytes", "tx_fifo_errors", "tx_dropped")],
+    "statistics": [integers("pair", "tx_packets", "tx_bytes", "tx_fifo_errors", "tx_dropped")],
     "journey": {
         "sent": ["sent"],
-        "read": [{**_integers("frame", "queue", "head", "bytes"), "leaves": [int]}],
-        "used": [{**_integers("frame", "queue", "head", "used_idx")}],
+        "read": [{**integers("frame", "queue", "head", "bytes"), "leaves": [int]}],
+        "used": [{**integers("frame", "queue", "head", "used_idx")}],
         "freed": [int],
     },
 }
-_NAMED_SHAPES: dict[str, Shape] = {
+NAMED_SHAPES: dict[str, Shape] = {
     "packet": {
-        "head": _integers("address", "length"),
-        "fragments": [_integers("page", "offset", "length")],
+        "head": integers("address", "length"),
+        "fragments": [integers("page", "offset", "length")],
         "packets": ["packet"],
     },
-    "descriptor": _integers("number", "address", "length", "flags", "next"),
+    "descriptor": integers("number", "address", "length", "flags", "next"),
     "sent": {
-        **_integers("frame", "pair", "queue"),
+        **integers("frame", "pair", "queue"),
         "outcome": str,
         "reason": str,
         "sk_buff": {
             "length": int,
             "packet": "packet",
             "checksum": bool,
-            **_integers("csum_start", "csum_offset"),
+            **integers("csum_start", "csum_offset"),
             "gso": str,
             "gso_size": int,
             "ecn": bool,
-            **_integers("recorded_queue", "cpu", "control"),
+            **integers("recorded_queue", "cpu", "control"),
         },
-        "scatterlist": [{**_integers("page", "offset", "length"), "end": bool}],
+        "scatterlist": [{**integers("page", "offset", "length"), "end": bool}],
         "header": [
             {
                 "address": int,
                 "bytes": str,
-                **_integers("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset"),
+                **integers("flags", "gso_type", "hdr_len", "gso_size", "csum_start", "csum_offset"),
                 "num_buffers": int,
             }
         ],
         "head": int,
         "descriptors": ["descriptor"],
         "table": ["descriptor"],
-        **_integers("slot", "avail_idx"),
+        **integers("slot", "avail_idx"),
         "notified": bool,
         "reclaimed": [int],
     },
@@ -128,7 +121,11 @@ class NetTrace:
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values, the same for the same run."""
-        meta = {
+        return itf.to_json(self.meta(), self.states)
+
+    def meta(self) -> dict[str, Any]:
+        """What stands in ``#meta``, as plain JSON values."""
+        return {
             "format": "ITF",
             "format-description": itf.FORMAT_DESCRIPTION,
             "description": self.description,
@@ -142,7 +139,6 @@ class NetTrace:
             "operations": [list(op) for op in self.operations],
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
-        return itf.to_json(meta, self.states)
 
     def text(self) -> str:
         """The document as text: one line per state, so that it can be read and compared by line."""
@@ -209,37 +205,52 @@ def is_net_trace(value: object) -> bool:
 def from_json(value: object, name: str) -> NetTrace:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
     try:
-        return _Reader(name).document(value)
+        head, operations, states = NetReader(name).parts(value)
     except RecursionError:
         raise TraceError(f"{name}: values are nested too deeply") from None
+    return replace(head, operations=operations, states=states)
 
 
-class _Reader(EntriesReader):
-    """Takes the plain JSON values of a document apart; every complaint names the place."""
+class NetReader(DocumentReader[NetTrace]):
+    """Takes the plain JSON values of a trace of a network driver apart."""
 
-    def document(self, value: object) -> NetTrace:
-        whole, meta = self._own(value, VERSION)
+    version = VERSION
+    named = NAMED_SHAPES
+
+    def head(self, meta: Mapping[str, object], last: int) -> NetTrace:
+        """Read what is no operation and no state."""
         self._one_of(meta.get("kind"), "#meta.kind", (KIND,))
-        frames = tuple(
-            self._frame(frame, f"#meta.frames[{at}]")
-            for at, frame in enumerate(self._list(meta.get("frames"), "#meta.frames"))
-        )
-        operations = self._operations(self._list(meta.get("operations"), "#meta.operations"), len(frames))
-        states = self._states(whole, len(operations) + 1)
-        for at, state in enumerate(states):
-            self._conform(dict(state.values), f"states[{at}]", _SHAPES)
         mutant = meta.get("mutant")
         return NetTrace(
             config=self._config(meta.get("config")),
-            frames=frames,
-            operations=operations,
-            states=states,
+            frames=tuple(
+                self._frame(frame, f"#meta.frames[{at}]")
+                for at, frame in enumerate(self._list(meta.get("frames"), "#meta.frames"))
+            ),
+            operations=(),
+            states=(),
             description=self._text(meta.get("description", ""), "#meta.description"),
             mutant=None if mutant is None else self._text(mutant, "#meta.mutant"),
             property=self._text(meta.get("property"), "#meta.property"),
             violated=self._text(meta.get("violated"), "#meta.violated"),
-            extra=self._extra(meta, _OWN_META, len(operations)),
+            extra=self._extra(meta, _OWN_META, last),
         )
+
+    def state(self, value: object, place: str, names: Sequence[str], head: NetTrace) -> TraceState:
+        """Read a state, which has exactly the variables of SHAPES."""
+        del head
+        state = self._state(value, place, names)
+        self._conform(dict(state.values), place, SHAPES)
+        return state
+
+    def operation(self, value: object, place: str, head: NetTrace, before: Op | None) -> Op:
+        """Read an operation; the frame it names exists."""
+        op = super().operation(value, place, head, before)
+        if op.code not in _CODES:
+            raise self._fail(f"{place}[0]", f"there is no operation with code {op.code}")
+        if op.code == NetCode.XMIT and op.a >= len(head.frames):
+            raise self._fail(f"{place}[3]", f"frame {op.a} of {len(head.frames)} does not exist")
+        return op
 
     def _features(self, value: object, place: str) -> int:
         features = 0
@@ -320,47 +331,3 @@ class _Reader(EntriesReader):
             return bytes.fromhex(text)
         except ValueError:
             raise self._fail(place, "not bytes of two hexadecimal digits each") from None
-
-    def _operations(self, values: Sequence[object], frames: int) -> tuple[Op, ...]:
-        found: list[Op] = []
-        codes = {int(code) for code in NetCode}
-        for index, value in enumerate(values):
-            place = f"#meta.operations[{index}]"
-            numbers = self._list(value, place)
-            if len(numbers) != len(_OP_LIMITS):
-                raise self._fail(place, f"{len(numbers)} numbers where an operation has {len(_OP_LIMITS)}")
-            op = Op(
-                *(
-                    self._integer(number, f"{place}[{at}]", 0, limit)
-                    for at, (number, limit) in enumerate(zip(numbers, _OP_LIMITS, strict=True))
-                )
-            )
-            if op.code not in codes:
-                raise self._fail(f"{place}[0]", f"there is no operation with code {op.code}")
-            if op.code == NetCode.XMIT and op.a >= frames:
-                raise self._fail(f"{place}[3]", f"frame {op.a} of {frames} does not exist")
-            found.append(op)
-        return tuple(found)
-
-    def _conform(self, value: Any, place: str, shape: Shape) -> None:
-        """Raises TraceError, naming the place, unless the value has the shape."""
-        if isinstance(shape, str):
-            shape = _NAMED_SHAPES[shape]
-        if isinstance(shape, dict):
-            record = self._record(value, place, "an object")
-            for name in shape:
-                if name not in record:
-                    raise self._fail(f"{place}.{name}", "is missing")
-            for name, item in record.items():
-                if name not in shape:
-                    raise self._fail(f"{place}.{name}", "nothing of that name belongs here")
-                self._conform(item, f"{place}.{name}", shape[name])
-        elif isinstance(shape, list):
-            for at, item in enumerate(self._list(value, place)):
-                self._conform(item, f"{place}[{at}]", shape[0])
-        elif shape is int:
-            self._integer(value, place, -(1 << 63), (1 << 64) - 1)
-        elif shape is bool:
-            self._truth(value, place)
-        else:
-            self._text(value, place)

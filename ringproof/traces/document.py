@@ -5,7 +5,7 @@ at. State i + 1 is the state after operation i.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from ..impl.harness.operations import Code, Op
 from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, MOST_SEGMENTS, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from . import itf
-from .entries import EntriesReader
 from .itf import LANES, TraceError, TraceState
+from .reading import DocumentReader
+from .shapes import Shape, integers
 
 __all__ = ["LANES", "TraceDocument", "TraceError", "TraceState", "from_json", "load"]
 
@@ -30,7 +31,23 @@ FEATURE_NAMES = {
 MOST_ROUNDS = 1 << 20
 """Of one operation: what a replay still does in seconds."""
 
-_OP_LIMITS = (0xFF, 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF)
+TABLES = ("next", "flags", "data", "avail_ring", "used_ring")
+"""Variables that have an entry for each descriptor or slot of the queue."""
+
+VARIABLES: dict[str, Shape] = {
+    **integers("avail_idx", "used_idx", "last_used_idx", "avail_flags", "used_flags", "used_event"),
+    **integers("avail_event", "free_head", "num_free", "num_added", "read_idx", "notifications"),
+    "broken": bool,
+    **{name: [int] for name in ("in_flight", *TABLES)},
+    "registers": [{"access": str, "register": str, **integers("width", "value", "times")}],
+    **dict.fromkeys(("result", "expected", "observed"), "numbers"),
+}
+"""What a state of a queue may hold, and of which shape: "numbers" are any fields that are integers.
+
+A state may lack any of them, and may hold others.
+"""
+
+_CODES = frozenset(int(code) for code in Code)
 _OWN_META = frozenset(
     (
         *("format", "format-description", "description", "ringproof", "kind", "mutant", "property"),
@@ -66,8 +83,12 @@ class TraceDocument:
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values, the same for the same run."""
+        return itf.to_json(self.meta(), self.states)
+
+    def meta(self) -> dict[str, Any]:
+        """What stands in ``#meta``, as plain JSON values."""
         config = self.config
-        meta = {
+        return {
             "format": "ITF",
             "format-description": itf.FORMAT_DESCRIPTION,
             "description": self.description,
@@ -90,7 +111,6 @@ class TraceDocument:
             "operations": [list(op) for op in self.operations],
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
-        return itf.to_json(meta, self.states)
 
     def text(self) -> str:
         """The document as text: one line per state, so that it can be read and compared by line."""
@@ -109,18 +129,19 @@ def load(path: Path) -> TraceDocument:
 def from_json(value: object, name: str) -> TraceDocument:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
     try:
-        return _Reader(name).document(value)
+        head, operations, states = QueueReader(name).parts(value)
     except RecursionError:
         raise TraceError(f"{name}: values are nested too deeply") from None
+    return replace(head, operations=operations, states=states)
 
 
-class _Reader(EntriesReader):
-    """Takes the plain JSON values of a trace document apart."""
+class QueueReader(DocumentReader[TraceDocument]):
+    """Takes the plain JSON values of a trace of a virtqueue apart."""
 
-    def document(self, value: object) -> TraceDocument:
-        whole, meta = self._own(value, VERSION)
-        operations = self._operations(self._list(meta.get("operations"), "#meta.operations"))
-        states = self._states(whole, len(operations) + 1)
+    version = VERSION
+
+    def head(self, meta: Mapping[str, object], last: int) -> TraceDocument:
+        """Read what is no operation and no state."""
         mutant = meta.get("mutant")
         return TraceDocument(
             kind=self._one_of(meta.get("kind"), "#meta.kind", KINDS),
@@ -129,11 +150,49 @@ class _Reader(EntriesReader):
             violated=self._text(meta.get("violated"), "#meta.violated"),
             replayed=self._truth(meta.get("replayed"), "#meta.replayed"),
             config=self._config(meta.get("config")),
-            operations=operations,
-            states=states,
+            operations=(),
+            states=(),
             description=self._text(meta.get("description", ""), "#meta.description"),
-            extra=self._extra(meta, _OWN_META, len(operations)),
+            extra=self._extra(meta, _OWN_META, last),
         )
+
+    def state(self, value: object, place: str, names: Sequence[str], head: TraceDocument) -> TraceState:
+        """Read a state; variables that have a meaning here must have their shape."""
+        state = self._state(value, place, names)
+        for name, item in state.values.items():
+            shape = VARIABLES.get(name)
+            if shape is int:
+                if type(item) is not int:
+                    raise self._wrong(item, f"{place}.{name}", "an integer")
+            elif shape is not None:
+                self._variable(item, f"{place}.{name}", shape)
+        size = head.config.queue_size
+        for name in TABLES:
+            table = state.values.get(name)
+            if table is not None and len(table) != size:
+                raise self._fail(f"{place}.{name}", f"{len(table)} entries where the queue has {size}")
+        return state
+
+    def _variable(self, item: object, place: str, shape: Shape) -> None:
+        if shape == "numbers":
+            for name, number in self._record(item, place, "an object").items():
+                self._conform(number, f"{place}.{name}", int)
+        elif shape != [int] or not (type(item) is list and all(type(entry) is int for entry in item)):
+            self._conform(item, place, shape)
+
+    def operation(self, value: object, place: str, head: TraceDocument, before: Op | None) -> Op:
+        """Read an operation that can be asked."""
+        op = super().operation(value, place, head, before)
+        if op.code not in _CODES:
+            raise self._fail(f"{place}[0]", f"there is no operation with code {op.code}")
+        if op.code == Code.ADD and op.a + op.in_ > MOST_SEGMENTS:
+            raise self._fail(place, f"more than {MOST_SEGMENTS} segments")
+        if op.code == Code.ROUNDS and op.a > MOST_ROUNDS:
+            raise self._fail(place, f"more than {MOST_ROUNDS} rounds")
+        ends = before is not None and before.code == Code.DETACH_UNUSED
+        if ends and op.code not in (Code.DETACH_UNUSED, Code.MISCHIEF):
+            raise self._fail(place, "only DETACH_UNUSED may follow DETACH_UNUSED")
+        return op
 
     def _config(self, value: object) -> QueueConfig:
         place = "#meta.config"
@@ -157,29 +216,3 @@ class _Reader(EntriesReader):
             )
         except ValueError as error:
             raise self._fail(place, str(error)) from None
-
-    def _operations(self, values: Sequence[object]) -> tuple[Op, ...]:
-        found: list[Op] = []
-        codes = {int(code) for code in Code}
-        for index, value in enumerate(values):
-            place = f"#meta.operations[{index}]"
-            numbers = self._list(value, place)
-            if len(numbers) != len(_OP_LIMITS):
-                raise self._fail(place, f"{len(numbers)} numbers where an operation has {len(_OP_LIMITS)}")
-            op = Op(
-                *(
-                    self._integer(number, f"{place}[{at}]", 0, limit)
-                    for at, (number, limit) in enumerate(zip(numbers, _OP_LIMITS, strict=True))
-                )
-            )
-            if op.code not in codes:
-                raise self._fail(f"{place}[0]", f"there is no operation with code {op.code}")
-            if op.code == Code.ADD and op.a + op.in_ > MOST_SEGMENTS:
-                raise self._fail(place, f"more than {MOST_SEGMENTS} segments")
-            if op.code == Code.ROUNDS and op.a > MOST_ROUNDS:
-                raise self._fail(place, f"more than {MOST_ROUNDS} rounds")
-            ends = found and found[-1].code == Code.DETACH_UNUSED
-            if ends and op.code not in (Code.DETACH_UNUSED, Code.MISCHIEF):
-                raise self._fail(place, "only DETACH_UNUSED may follow DETACH_UNUSED")
-            found.append(op)
-        return tuple(found)

@@ -161,19 +161,15 @@ class ItfReader:
             raise self._fail("#meta.format", "not ITF")
         return whole, meta
 
-    def _states(self, whole: Mapping[str, object], count: int) -> tuple[TraceState, ...]:
-        names = [
-            self._text(name, f"vars[{at}]") for at, name in enumerate(self._list(whole.get("vars"), "vars"))
-        ]
+    def _names(self, value: object) -> list[str]:
+        """The variables of the states, from ``vars``."""
+        names = [self._text(name, f"vars[{at}]") for at, name in enumerate(self._list(value, "vars"))]
         if len(set(names)) != len(names):
             raise self._fail("vars", "a variable is named twice")
         for name in ("action", "args", "lane"):
             if name not in names:
                 raise self._fail("vars", f"no variable {name}")
-        states = self._list(whole.get("states"), "states")
-        if len(states) != count:
-            raise self._fail("states", f"{len(states)} states for {count - 1} operations, not {count}")
-        return tuple(self._state(state, f"states[{at}]", names) for at, state in enumerate(states))
+        return names
 
     def _state(self, value: object, place: str, names: Sequence[str]) -> TraceState:
         state = self._record(value, place, "an object")
@@ -205,6 +201,8 @@ class ItfReader:
         if isinstance(value, bool | int | str):
             return value
         if isinstance(value, list):
+            if all(type(item) is int for item in value):  # tables, of which long traces are full
+                return value
             return [self._value(item, f"{place}[{at}]") for at, item in enumerate(value)]
         if isinstance(value, dict):
             if set(value) == {"#bigint"}:
@@ -222,7 +220,7 @@ class ItfReader:
         if value is None:
             return "nothing"
         kinds = {bool: "a truth value", int: "an integer", float: "a fraction", str: "text", list: "a list"}
-        return kinds.get(type(value), "an object")
+        return kinds.get(type(value), "an object" if isinstance(value, Mapping) else "a fraction")
 
     def _wrong(self, value: object, place: str, wanted: str) -> TraceError:
         if value is None:

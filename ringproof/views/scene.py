@@ -17,9 +17,11 @@ Lane = Literal["init", "driver", "device", "both"]
 class Source:
     """A line of code that took part in a step.
 
-    ``side`` is "reference" or "c", ``file`` relative to the distribution, ``line`` from 1, ``text`` the line
-    without indentation, ``variables`` the variables of the state that it changed, none if it is only where
-    the step's function begins; ``seeded`` says that the mutant put the line there or changed it.
+    ``side`` is "reference" or "c", or "model" for the step-wise model of the proofs. ``file`` is relative to
+    the distribution, ``line`` from 1 in the file as shipped, ``text`` the statement on one line without
+    indentation, of a compound one its head. ``variables`` are the variables of the state that it changed,
+    none if it is only where the step's function begins. ``seeded`` says that the mutant put the line there,
+    changed it or took out what stood before it; ``line`` is then where the mutant's patch changes the file.
     """
 
     side: str
@@ -88,8 +90,8 @@ class Scene:
     in words, ``standing`` says whether and on what it was replayed. ``broken`` is the number of the step that
     breaks ``property`` (and in it the part ``conjunct``, "" if the property has none), None when nothing
     does; ``violated`` is one sentence with the numbers and ``marked`` the variables it is about.
-    ``queue_size`` is 0 when there is no single queue. ``clause`` is the clause of VIRTIO that is broken, "" if
-    none is named.
+    ``queue_size`` is 0 when there is no single queue. ``clause`` is the clause of VIRTIO that is broken, ""
+    if none is named.
 
     Of a very long trace the steps may be a window, which ``window`` then says in words ("" otherwise): their
     numbers go up by 1 but do not begin at 0, so look a step up by its number with :meth:`at`, and count

@@ -19,13 +19,15 @@ OPS = (Op(Code.ADD, a=2, in_=1, b=7), Op(Code.READ), Op(Code.COMPLETE, a=1, b=2,
 def document(**changes: Any) -> TraceDocument:
     """A small document with values of every kind."""
     states = [
-        TraceState("init", "create", {}, {"avail_idx": 0, "next": [1, 0], "result": {}, "broken": False}),
+        TraceState(
+            "init", "create", {}, {"avail_idx": 0, "next": [1, 0, 3, 2], "result": {}, "broken": False}
+        ),
         *(
             TraceState(
                 "driver",
                 "add",
                 {"out_segments": 2},
-                {"avail_idx": 1 << 60, "next": [], "result": {"status": -28}, "broken": True},
+                {"avail_idx": 1 << 60, "next": [1 << 60, 0, 0, 0], "result": {"status": -28}, "broken": True},
             )
             for _ in OPS
         ),
@@ -108,6 +110,23 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda v: v["states"][1].update(args=[]), "states[1].args: a list where there should be an object"),
         (lambda v: v["states"][1].update(args={"a b": 1}), "states[1].args: 'a b' is no name of a field"),
         (lambda v: v["states"][1].update(next={"#bigint": 3}), "states[1].next.#bigint: not an integer"),
+        (lambda v: v["states"][1]["next"].pop(), "states[1].next: 3 entries where the queue has 4"),
+        (
+            lambda v: v["states"][1].update(next=[0, 0, True, 0]),
+            "states[1].next[2]: a truth value where there should be an integer",
+        ),
+        (
+            lambda v: v["states"][1].update(avail_idx="0"),
+            "states[1].avail_idx: text where there should be an integer",
+        ),
+        (
+            lambda v: v["states"][1].update(broken=0),
+            "states[1].broken: an integer where there should be true or false",
+        ),
+        (
+            lambda v: v["states"][1].update(result={"status": "no"}),
+            "states[1].result.status: text where there should be an integer",
+        ),
         (lambda v: v["states"].pop(), "states: 3 states for 3 operations, not 4"),
         (lambda v: v.pop("states"), "states: is missing; it should be a list"),
         (lambda v: v["vars"].append("lane"), "vars: a variable is named twice"),
@@ -168,6 +187,27 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> str:
         ),
         (lambda v: v["#meta"]["config"].update(layout="odd"), "#meta.config: layout 'odd' is neither"),
         (lambda v: v["#meta"]["config"].pop("profile"), "#meta.config.profile: is missing"),
+        (lambda v: v["#meta"].update(step=-2), "#meta.step: -2 is not from -1 to 2147483648"),
+        (lambda v: v["#meta"].update(clause=7), "#meta.clause: an integer where there should be text"),
+        (lambda v: v["#meta"].update(other_features=[1]), "#meta.other_features: 1 numbers where"),
+        (
+            lambda v: v["#meta"].update(explanation=[]),
+            "#meta.explanation: a list where there should be an object",
+        ),
+        (
+            lambda v: v["#meta"].update(explanation={"parts": [{"name": "a", "words": "b"}]}),
+            "#meta.explanation.parts[0].holds: is missing; it should be true or false",
+        ),
+        (
+            lambda v: v["#meta"].update(explanation={"unavoidable": {"step": 4, "words": "w"}}),
+            "#meta.explanation.unavoidable.step: 4 is not from 0 to 3",
+        ),
+        (
+            lambda v: v["#meta"].update(
+                explanation={"variant": {"step": 1, "words": "w", "operations": [[1, 2]]}}
+            ),
+            "#meta.explanation.variant.operations[0]: 2 numbers where an operation has 6",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(
