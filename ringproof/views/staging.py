@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast, overload
 
 from ..journey.document import NetTrace
-from ..traces import wording
+from ..traces import steps_document, wording
 from ..traces.document import TraceDocument, TraceState
 from ..traces.entries import EntriesReader
+from ..traces.steps_document import StepsDocument
 from ..traces.variables import describe
-from . import network_words
+from . import network_words, step_words
 from .opening import Document
 from .scene import Explanation, Lane, Part, Scene, Source, Step
 
@@ -30,6 +31,8 @@ def scene_of(document: Document, *, sources: bool = True) -> Scene:
         lines = sources_of(document)
     if isinstance(document, TraceDocument):
         return _queue(document, lines)
+    if isinstance(document, StepsDocument):
+        return _statements(document, lines)
     return _network(document, lines)
 
 
@@ -188,3 +191,36 @@ def _network_standing(document: NetTrace) -> str:
         return f"a run of {driver}: the states are those of the reference, as far as it can follow"
     carrying = f"the reference carrying {document.mutant}" if document.mutant else "the reference"
     return f"a run of {carrying}" + (f"; {origin}" if origin else "")
+
+
+# -- single statements -----------------------------------------------------------------------------------
+
+
+def _statements(document: StepsDocument, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+        return Step(
+            number=number,
+            lane=cast(Lane, state.lane),
+            action=state.action,
+            words=step_words.action(state),
+            outcome="",
+            changes=tuple(step_words.changes(before, state)) if before is not None else (),
+            values=state.values,
+            sources=lines[number] if number < len(lines) else (),
+        )
+
+    return Scene(
+        kind=steps_document.KIND,
+        title=document.description or document.property,
+        setting=steps_document.describe(document),
+        standing=f"not replayed: a run of the step-wise model, statement by statement ({document.change})",
+        property=document.property,
+        conjunct=_extra_text(document, "conjunct"),
+        violated=document.violated,
+        clause=_clause(document),
+        broken=broken_step(document),
+        marked=step_words.accused(document),
+        queue_size=document.queue_size,
+        steps=Steps(document.states, made, lines),
+        explanation=explanation_of(document.extra, len(document.states) - 1),
+    )

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from ringproof.commands.trace import mutant_named
 from ringproof.model.steps.queue import Steps
 from ringproof.proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ringproof.traces import stepwise
+from ringproof.traces.steps_document import from_json, load
 from ringproof.traces.stepwise import NOT_REPLAYED, broken_theorems, make_steps_trace
 
 SHOWN = [mutant for mutant in STEPS_ONLY if broken_theorems(mutant)]
@@ -32,19 +32,19 @@ def test_a_run_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_run_as_json_and_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """What --json prints is what -o writes: id, setting, each step, and what the last one broke."""
+    """What --json prints is what -o writes: setting, each step in words, and what the last one broke."""
     path = tmp_path / "run.json"
     assert run(["trace", "A15", "--json", "-o", str(path)]) == 0
     shown = capsys.readouterr().out
     assert shown == path.read_text()
-    document: dict[str, Any] = json.loads(shown)
-    assert (document["id"], document["model"], document["replayed"]) == ("A15", "step-wise", False)
-    assert document["setting"].keys() == {"queue_size", "profile", "event_idx", "indirect_desc"}
-    assert [step["number"] for step in document["steps"]] == [*range(1, len(document["steps"]) + 1)]
-    assert document["steps"][-1].keys() == {"number", "lane", "name", "words", "changes"}
-    assert document["steps"][-1]["name"] == "add_refused"
-    assert [each["theorem"] for each in document["broken"]] == ["full-ring-refuses-cleanly"]
-    assert "refused only for want of descriptors" in document["broken"][0]["sentence"]
+    document = load(path)
+    assert document.text() == shown
+    assert (document.mutant, document.property) == ("A15", "full-ring-refuses-cleanly")
+    assert document.change == DESCRIBED["A15"].change
+    assert document.states[-1].action == "add_refused"
+    assert document.states[-1].values["words"].endswith("the ring is full")
+    assert [each.theorem for each in document.broken] == ["full-ring-refuses-cleanly"]
+    assert "refused only for want of descriptors" in document.violated
 
 
 def test_a_file_that_cannot_be_written_is_one_line(
@@ -95,4 +95,6 @@ def test_every_mutant_of_single_statements_has_a_run(mutant: str) -> None:
     found = make_steps_trace(mutant)
     assert found is not None
     assert {theorem.name for theorem, _ in found.broken()} <= MUTANTS[mutant].kills
-    assert found.document()["broken"]
+    document = found.document()
+    assert document.broken
+    assert from_json(json.loads(document.text()), mutant) == document
