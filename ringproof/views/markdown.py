@@ -19,7 +19,7 @@ _LINKED = re.compile(
     r"|(?P<issue>\bGH)(?=-\d)|(?P<emoji>:)(?=[a-z0-9_+-]+:)|(?P<commit>\b[0-9a-f]{6})(?=[0-9a-f]+\b)",
     re.IGNORECASE,
 )
-_FEATURE = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escaped(text: str) -> str:
@@ -38,7 +38,7 @@ def escaped(text: str) -> str:
 
 def _marked(text: str, *, first: bool) -> str:
     safe = _SPECIAL.sub(lambda found: "\\" + found[0], text)
-    safe = "".join(_FEATURE.get(char, char) for char in safe)
+    safe = "".join(_ENTITIES.get(char, char) for char in safe)
     if first:
         safe = _AT_START.sub(lambda found: f"{found[1]}\\{found[2]}" if found[1] else f"\\{found[3]}", safe)
     return safe
