@@ -288,7 +288,7 @@ def test_a_mutated_reference_is_left_as_it_was() -> None:
 
 def test_a_run_of_the_model_names_its_steps() -> None:
     """One entry per state; the driver's and the handler's have their function, the last the mutant's line."""
-    found = make_steps_trace("A3")
+    found = make_steps_trace("B7")
     assert found is not None
     document = found.document()
     sources = sources_of(document)
