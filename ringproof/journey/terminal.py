@@ -318,26 +318,35 @@ def _step(number: int, state: TraceState, before: TraceState | None, *, all: boo
     status = state.values["result"]["status"]
     came = f" -> {error_name(status)}" if status < 0 else ""
     yield Line(lane, 0, f"{number:>3}  {action_words(state)}{came}", _TITLE)
-    journey = state.values["journey"]
+    for line in step_details(state.values, all=all):
+        yield line._replace(lane=lane, depth=line.depth + 5)
+    yield from _changed(lane, state, before)
+
+
+def step_details(values: Mapping[str, Any], *, all: bool) -> Iterator[Line]:
+    """What happened in a step, from the variables after it: frames, register accesses and events.
+
+    With ``all`` the chains of frames too, and every access. Depths count from the step's own lines.
+    """
+    journey = values["journey"]
     for sent in journey["sent"]:
         if all and sent["outcome"] == QUEUED:
-            yield from (Line(line.lane, line.depth + 4, line.text) for line in _chain(sent))
+            yield from (Line(line.lane, line.depth - 1, line.text) for line in _chain(sent))
         elif sent["outcome"] == DROPPED:
-            yield Line(lane, 5, f"dropped: {sent['reason']}", _BAD)
+            yield Line(_DRIVER, 0, f"dropped: {sent['reason']}", _BAD)
         elif sent["outcome"] == STOPPED:
-            yield Line(lane, 5, "the queue is stopped")
+            yield Line(_DRIVER, 0, "the queue is stopped")
         elif sent["outcome"] == BACK:
-            yield Line(lane, 5, "published, and given back before the call returned")
+            yield Line(_DRIVER, 0, "published, and given back before the call returned")
     for read in journey["read"]:
-        yield Line(lane, 5, f"frame {read['frame']} at head {read['head']}: {read['bytes']:,} bytes")
+        yield Line(_DEVICE, 0, f"frame {read['frame']} at head {read['head']}: {read['bytes']:,} bytes")
     for used in journey["used"]:
-        yield Line(lane, 5, f"frame {used['frame']} at head {used['head']} is used")
+        yield Line(_DEVICE, 0, f"frame {used['frame']} at head {used['head']} is used")
     most = 1 << 30 if all else _MOST_REGISTERS
-    for line in _registers(state.values["registers"], most):
-        yield line._replace(depth=5)
-    for event in state.values["events"]:
-        yield Line(lane, 5, event_words(event))
-    yield from _changed(lane, state, before)
+    for line in _registers(values["registers"], most):
+        yield line._replace(depth=0)
+    for event in values["events"]:
+        yield Line(_DRIVER, 0, event_words(event))
 
 
 def action_words(state: TraceState) -> str:

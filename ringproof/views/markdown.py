@@ -124,7 +124,7 @@ def _why(explanation: Explanation) -> Iterator[str]:
             lines.append(f"- **fails{'' if part.key else ', as a consequence'}**: {said}{sentence}")
     if explanation.unavoidable_from is not None:
         words = f": {escaped(explanation.unavoidable_words)}" if explanation.unavoidable_words else ""
-        lines.append(f"- unavoidable from step {explanation.unavoidable_from} on{words}")
+        lines.append(f"- unavoidable after step {explanation.unavoidable_from}{words}")
     if explanation.variant_step is not None:
         words = f": {escaped(explanation.variant_words)}" if explanation.variant_words else ""
         lines.append(f"- it holds with another choice at step {explanation.variant_step}{words}")
