@@ -152,7 +152,12 @@ def _check(course: Course, clause: str, words: str) -> Check:
     if course.wrong:
         return Check(course.name, clause, "fail", f"{words} {_failures(course.wrong)}")
     if not course.reactions:
-        return Check(course.name, clause, "not exercised", f"{words} This driver's queues gave no occasion.")
+        why = (
+            "Time was up before it came to it."
+            if course.broken_off
+            else "This driver's queues gave no occasion."
+        )
+        return Check(course.name, clause, "not exercised", f"{words} {why}")
     told = ", ".join(f"{what} in {count:,}" for what, count in course.reactions.most_common())
     return Check(course.name, clause, "pass", f"{words} The driver {told} of {course.runs:,} runs.")
 

@@ -28,6 +28,8 @@ _SHRINKING_SECONDS = 3.0
 _TIMES = 3
 _MOST_KINDS = 3  # of failures of one injection
 _MOST_HANGS = 3
+_LEAST_RUNS = 24
+"""Of one injection, however long they take: on a slow or busy machine it shall have had its occasion, too."""
 
 Scene = tuple[QueueConfig, list[Op]]
 
@@ -89,7 +91,7 @@ def reaction(operations: Sequence[Op], results: Sequence[Result]) -> str:
 def run_injection(
     library: Path, injection: Injection, seed: int, seconds: float, traces: Path | None
 ) -> Course:
-    """Go through an injection's scenes on every queue; at most ``seconds``, without what shrinking takes.
+    """Go through an injection's scenes on every queue; about ``seconds``, without what shrinking takes.
 
     ``seed`` chooses their order: where time does not suffice for all, it is spent on some of every kind.
     """
@@ -143,7 +145,7 @@ def _go(
         until = time.monotonic() + seconds
         alone = Alone(process)
         for config, scene in prepare(alone):
-            if time.monotonic() > until:
+            if course.runs >= _LEAST_RUNS and time.monotonic() > until:
                 course.broken_off = True
                 break
             if config in declined:

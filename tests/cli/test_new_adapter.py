@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,7 +46,12 @@ def _made(language: str, compiler: str, place: Path) -> Path:
     """A skeleton built by its own Makefile, without a word of warning; its library."""
     directory = new_skeleton(language, "mine", place)
     done = subprocess.run(
-        ["make", "-C", str(directory), compiler], capture_output=True, text=True, check=False, timeout=500
+        # Optimised, Zig builds its whole runtime first, for a minute.
+        ["make", "-C", str(directory), compiler, "ZIGFLAGS=-O Debug"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
@@ -138,6 +144,43 @@ def test_the_mirror_in_rust_is_laid_out_as_the_header(tmp_path: Path) -> None:
     ]
     assert said[0].stdout == said[1].stdout
     assert said[0].stdout.count(b"\n") == len(members) + len(constants)
+
+
+_IN_ZIG = {
+    "uint64_t": "u64", "uint32_t": "u32", "uint16_t": "u16", "size_t": "usize", "int": "c_int",
+    "void": "void", "void *": "?*anyopaque", "const void *": "?*const anyopaque", "const char *": "[*c]const u8",
+    "uint64_t *": "[*c]u64", "uint32_t *": "[*c]u32", "void **": "[*c]?*anyopaque",
+    "struct rp_ring_parts *": "[*c]struct_rp_ring_parts", "const struct rp_env *": "[*c]const struct_rp_env",
+    "const struct rp_segment *": "[*c]const struct_rp_segment",
+}  # fmt: skip
+
+
+def _zig_type(declared: str) -> tuple[str, str]:
+    """A C declaration's name and its type in Zig: ``void *data`` is a pointer that may be null."""
+    function = re.fullmatch(r"(.+?)\(\*(\w+)\)\((.*)\)", declared)
+    if function:
+        of = ", ".join(_zig_type(each.strip())[1] for each in function[3].split(","))
+        return function[2], f"?*const fn ({of}) callconv(.c) {_zig_type(function[1] + '_')[1]}"
+    plain = re.fullmatch(r"(.*?[\s*])(\w+)", declared)
+    assert plain is not None, declared
+    return plain[2], _IN_ZIG[plain[1].strip()]
+
+
+def test_the_mirror_in_zig_is_declared_as_the_header() -> None:
+    """Each member has the type and the place in Zig that it has in C, each constant its value."""
+    header = re.sub(r"/\*.*?\*/", "", (c_sources() / "ringproof_driver.h").read_text(), flags=re.DOTALL)
+    zig = (Path(str(files("ringproof"))) / "adapters/zig/ringproof_driver.zig").read_text()
+    structs = re.findall(r"struct (rp_\w+) \{(.*?)\n\};", header, re.DOTALL)
+    assert [name for name, _ in structs] == ["rp_segment", "rp_ring_parts", "rp_env", "rp_driver"]
+    for name, body in structs:
+        wanted = [_zig_type(" ".join(each.split())) for each in body.split(";") if each.strip()]
+        mirrored = zig.partition(f"struct_{name} = extern struct {{")[2].partition("\n};")[0]
+        assert re.findall(r"(\w+): (.+) = (?:0|null),", mirrored) == wanted, name
+    constants = dict(re.findall(r"^#define (RP_[A-Z]\w+)\s+(\S.*?)\s*$", header, re.MULTILINE))
+    constants |= dict(re.findall(r"^\s*(RP_LAYOUT_\w+) = (\d)", header, re.MULTILINE))
+    there = dict(re.findall(r"^pub const (RP_\w+): \w+ = (.*);", zig, re.MULTILINE))
+    in_c = {name: eval(re.sub(r"UINT64_C|(?<=\d)u", "", value)) for name, value in constants.items()}
+    assert {name: eval(value) for name, value in there.items()} == in_c
 
 
 def _refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -9,6 +9,7 @@ from ringproof.building import build_library, c_sources
 from ringproof.impl.harness.operations import EBROKEN, RESULT, Code, Mischief, Op, Result
 from ringproof.impl.harness.reference_runner import QueueConfig
 from ringproof.traces.document import load
+from ringproof.validation import hostile
 from ringproof.validation.alone import Alone
 from ringproof.validation.evidence import replay_on_driver
 from ringproof.validation.hostile import ORACLES, validate_hostile
@@ -68,6 +69,15 @@ def test_a_driver_that_believes_nothing_passes(hardened: Hardened) -> None:
     assert report.verdict == "pass"
     assert {check.name for check in report.checks if check.verdict != "pass"} == set()
     assert {one.name for one in INJECTIONS} | set(ORACLES) < {check.name for check in report.checks}
+
+
+def test_every_injection_has_its_occasion_on_a_slow_machine(
+    hardened: Hardened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no time at all, each injection is made a few times nevertheless."""
+    monkeypatch.setattr(hostile, "QUICK_SECONDS", 0.0)
+    report = validate_hostile(hardened(), options=Options(quick=True, traces=None))
+    assert {check.name: check.message for check in report.checks if check.verdict != "pass"} == {}
 
 
 @pytest.mark.parametrize(

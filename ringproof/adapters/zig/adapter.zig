@@ -3,7 +3,7 @@
 //! It works as it is: `make check` builds it and gets a verdict on a tiny queue, of one descriptor per buffer, that
 //! only polls. Put your driver in its place, piece by piece: each is marked TODO. What the operations have to do and
 //! may return is said in ringproof_driver.h. (Little-endian machines: numbers in the ring are little endian.)
-const rp = @import("ringproof_driver.zig"); // translated from ringproof_driver.h
+const rp = @import("ringproof_driver.zig"); // ringproof_driver.h in Zig
 
 // TODO: your driver: import it instead of these.
 const Descriptor = extern struct { address: u64, length: u32, flags: u16, next: u16 };
