@@ -148,8 +148,9 @@ def test_the_mirror_in_rust_is_laid_out_as_the_header(tmp_path: Path) -> None:
 
 _IN_ZIG = {
     "uint64_t": "u64", "uint32_t": "u32", "uint16_t": "u16", "size_t": "usize", "int": "c_int",
-    "void": "void", "void *": "?*anyopaque", "const void *": "?*const anyopaque", "const char *": "[*c]const u8",
-    "uint64_t *": "[*c]u64", "uint32_t *": "[*c]u32", "void **": "[*c]?*anyopaque",
+    "void": "void", "void *": "?*anyopaque", "const void *": "?*const anyopaque",
+    "const char *": "[*c]const u8", "uint64_t *": "[*c]u64", "uint32_t *": "[*c]u32",
+    "void **": "[*c]?*anyopaque",
     "struct rp_ring_parts *": "[*c]struct_rp_ring_parts", "const struct rp_env *": "[*c]const struct_rp_env",
     "const struct rp_segment *": "[*c]const struct_rp_segment",
 }  # fmt: skip
