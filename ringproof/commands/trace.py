@@ -1,5 +1,7 @@
-"""``ringproof trace``: the shortest run that shows a defect, replayed on the reference that carries it."""
+"""``ringproof trace``: a run that shows a defect, searched or opened from a file, in many views."""
 
+import os
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -7,15 +9,20 @@ from rich.console import Console
 
 from ..errors import EXIT_HELD, EXIT_UNKNOWN, BadInputError, unknown_name
 from ..journey.making import NoNetTrace, is_made_here, make_net_trace
-from ..journey.terminal import render_trace
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.mutants.unrolled import UNSEEDED
 from ..proofs.search.deepening import DEFAULT_BUDGET
 from ..proofs.search.portfolio import DEFAULT_DEPTH
 from ..proofs.theorems import THEOREMS
+from ..traces.document import TraceDocument
 from ..traces.making import NoTrace, make_trace
+from ..traces.steps_document import StepsDocument
 from ..traces.stepwise import broken_theorems, make_steps_trace
-from ..traces.terminal import render
+from ..views.opening import Document, load_any
+from ..views.scene import Scene
+from ..views.staging import scene_of
+from ..views.terminal import render
+from .outputs import EMITTED, Outputs
 
 
 def mutant_named(name: str) -> str:
@@ -48,49 +55,88 @@ def _untraced(mutant: str) -> str:
     return why if broken is None else f"{why}; ringproof prove {broken} --kill shows it"
 
 
-def _single_statements(mutant: str, as_json: bool, output: Path | None) -> int:
-    """The run of a mutant that is seeded into the step-wise model alone."""
-    found = make_steps_trace(mutant)
-    if found is None:
-        broken = broken_theorems(mutant)[0].name
-        hint = f"ringproof prove {broken} --kill shows it"
-        click.echo(
-            f"ringproof: no run of the step-wise model was found that shows {mutant}; {hint}", err=True
-        )
-        return EXIT_UNKNOWN
-    if output is not None:
-        found.save(output)
-    if as_json:
-        click.echo(found.text(), nl=False)
-    else:
-        click.echo("\n".join(found.lines()))
-    return EXIT_HELD
+class _NoRun(Exception):  # noqa: N818 - a verdict, not an error of this program
+    """No run that shows a defect was found; the message is one line."""
 
 
-def _whole_driver(name: str, as_json: bool, output: Path | None, everything: bool) -> int:
-    """The trace of a finding, or of a mutant of the whole driver."""
+def names_a_file(name: str) -> bool:
+    """Whether a name stands for a saved trace: it has a path's separator, ends in .json, or is there."""
+    separators = [os.sep, *([os.altsep] if os.altsep else [])]
+    return name.endswith(".json") or any(each in name for each in separators) or Path(name).is_file()
+
+
+def _made(mutant: str, depth: int, budget: int) -> Document:
+    """The trace of a mutant or a finding. Raises _NoRun."""
+    if mutant in STEPS_ONLY:
+        found = make_steps_trace(mutant)
+        if found is None:
+            hint = f"ringproof prove {broken_theorems(mutant)[0].name} --kill shows it"
+            raise _NoRun(f"no run of the step-wise model was found that shows {mutant}; {hint}")
+        return found.document()
     try:
-        document = make_net_trace(name)
-    except NoNetTrace as verdict:
-        click.echo(f"ringproof: {verdict}", err=True)
-        return EXIT_UNKNOWN
-    if output is not None:
-        document.save(output)
-    if as_json:
-        click.echo(document.text(), nl=False)
-    else:
-        render_trace(document, Console(highlight=False), all=everything)
-    return EXIT_HELD
+        if is_made_here(mutant):
+            return make_net_trace(mutant)
+        return make_trace(mutant, depth=depth, budget=budget)
+    except (NoNetTrace, NoTrace) as verdict:
+        raise _NoRun(str(verdict)) from None
+
+
+def _check_step(scene: Scene, step: int | None) -> None:
+    if step is not None and not 0 <= step < len(scene.steps):
+        there = f"steps 0 to {len(scene.steps) - 1}" if scene.steps else "no steps"
+        raise BadInputError(f"--step {step}: the trace has {there}")
+
+
+def _print(document: Document, scene: Scene, step: int | None, everything: bool) -> None:
+    render(scene, Console(highlight=False), all=everything, step=step)
+    if isinstance(document, StepsDocument) and step in (None, scene.broken):
+        # A scene is about one property; a run of single statements may break several theorems at once.
+        for also in document.broken[1:]:
+            click.echo(f"! {also.theorem}: {also.sentence}")
+
+
+def _schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        schema = files(f"{__package__.rpartition('.')[0]}.traces").joinpath("trace.schema.json")
+        click.echo(schema.read_text(encoding="utf-8"), nl=False)
+        context.exit()
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command()
-@click.argument("name", metavar="MUTANT|THEOREM")
+@click.argument("name", metavar="MUTANT|THEOREM|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print the trace as an ITF document.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the document here, too."
-)
+@click.option("-o", "--output", type=_FILE, help="Write the document here, too (or what --emit makes).")
 @click.option(
     "--all", "everything", is_flag=True, help="Show every variable at every step, not only what changed."
+)
+@click.option(
+    "--step",
+    type=int,
+    metavar="N",
+    help="Show step N alone: its whole state and the lines of code behind it.",
+)
+@click.option("--html", type=_FILE, help="Write a page to step through, which needs no network.")
+@click.option(
+    "--markdown", type=_FILE, help="Write a summary for an issue tracker, and its picture beside (.svg)."
+)
+@click.option("--svg", type=_FILE, help="Draw the ring at the step that broke, or at --step N.")
+@click.option("--vcd", type=_FILE, help="Write a value change dump for a wave viewer, a nanosecond a step.")
+@click.option("--mermaid", type=_FILE, help="Write a sequence diagram in Mermaid's language.")
+@click.option(
+    "--emit",
+    type=click.Choice(EMITTED),
+    help="Print a test that fails on the faulty driver; with -o write it there.",
+)
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_schema,
+    help="Print the JSON schema of saved traces, and nothing else.",
 )
 @click.option(
     "--depth",
@@ -100,32 +146,48 @@ def _whole_driver(name: str, as_json: bool, output: Path | None, everything: boo
     help="Longest run tried, within what each queue size allows.",
 )
 @click.option("--budget", type=click.IntRange(min=1), default=DEFAULT_BUDGET, help="Solver resources.")
-def trace(name: str, as_json: bool, output: Path | None, everything: bool, depth: int, budget: int) -> int:
+def trace(
+    name: str,
+    as_json: bool,
+    output: Path | None,
+    everything: bool,
+    step: int | None,
+    html: Path | None,
+    markdown: Path | None,
+    svg: Path | None,
+    vcd: Path | None,
+    mermaid: Path | None,
+    emit: str | None,
+    depth: int,
+    budget: int,
+) -> int:
     """Find the shortest run that shows a seeded defect, and replay it on the reference that carries it.
 
     A theorem's name stands for a mutant that breaks this theorem; that of a finding, for what Linux 3.11
-    does. A defect of single statements, which no implementation carries, is shown by a short run of the
-    step-wise model, not replayed; it has a JSON form of its own. --depth and --budget are for defects of the
-    virtqueue that the reference carries. Exit code 3 when the search ends without a run, or the replay does
-    not show what the model showed.
+    does. A FILE (a name with a path in it, one that ends in .json, or a file that is there) is a saved trace
+    of any kind, which is shown as it is. A defect of single statements, which no implementation carries, is
+    shown by a short run of the step-wise model, not replayed. --depth and --budget are for defects of the
+    virtqueue that the reference carries.
+
+    Several views may be written at once; "-" for a FILE is the standard output, and then nothing else is
+    printed there. Exit code 3 when the search ends without a run, or the replay does not show what the model
+    showed.
     """
-    mutant = mutant_named(name)
-    if mutant in STEPS_ONLY:
-        return _single_statements(mutant, as_json, output)
-    if is_made_here(mutant):
-        return _whole_driver(mutant, as_json, output, everything)
+    saved = Path(name) if names_a_file(name) else None
+    outputs = Outputs(as_json, output, html, markdown, svg, vcd, mermaid, emit, step, saved)
+    outputs.check()
     try:
-        document = make_trace(mutant, depth=depth, budget=budget)
-    except NoTrace as verdict:
+        document = load_any(saved) if saved else _made(mutant_named(name), depth, budget)
+    except _NoRun as verdict:
         click.echo(f"ringproof: {verdict}", err=True)
         return EXIT_UNKNOWN
-    if output is not None:
-        document.save(output)
-    if as_json:
-        click.echo(document.text(), nl=False)
-    else:
-        render(document, Console(highlight=False), all=everything)
-    if not document.replayed:
+    scene = scene_of(document, sources=outputs.needs_sources())
+    _check_step(scene, step)
+    called = saved.name.removesuffix(".json").removesuffix(".itf") if saved else document.mutant or name
+    outputs.write(document, scene, called)
+    if not outputs.prints():
+        _print(document, scene, step, everything)
+    if not saved and isinstance(document, TraceDocument) and not document.replayed:
         click.echo(f"ringproof: not replayed: {document.extra.get('not_replayed', 'unknown')}", err=True)
         return EXIT_UNKNOWN
     return EXIT_HELD

@@ -22,13 +22,15 @@ def test_a_run_is_shown_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert shown.err == ""
     lines = shown.out.splitlines()
-    assert lines[:3] == [f"D7: {DESCRIBED['D7'].title}", f"  {DESCRIBED['D7'].change}", f"  {NOT_REPLAYED}"]
-    assert lines[4].startswith("queue_size 1, linux-3.11")
-    assert lines[5].startswith("1  driver   switch callbacks on  [")
+    assert lines[:2] == [f"D7: {DESCRIBED['D7'].title}", "  queue of 1, profile linux-3.11"]
+    text = " ".join(shown.out.split())
+    assert NOT_REPLAYED.partition(",")[0] in text
+    assert DESCRIBED["D7"].change in text
+    assert "  1  switch callbacks on" in lines
+    assert "       ! callbacks       yes -> no" in lines
     broken = {line.split(":")[0].removeprefix("! ") for line in lines if line.startswith("! ")}
-    assert broken
+    assert len(broken) > 1
     assert broken <= MUTANTS["D7"].kills
-    assert sum(line.startswith("broken: ") for line in lines) >= len(broken)
 
 
 def test_a_run_as_json_and_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
