@@ -1,6 +1,6 @@
 """From what a search found to operations that a reference or a driver can run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..impl.harness.operations import Code, Op, OpFlag
@@ -40,6 +40,16 @@ def operations(trace: Counterexample) -> tuple[Op, ...]:
     """The whole run from creation, one operation per batch of rounds and per step."""
     rounds = (Op(Code.ROUNDS, 0 if batch.kick else OpFlag.NO_KICK, a=batch.count) for batch in trace.rounds)
     return (*rounds, *(operation(step) for step in trace.steps))
+
+
+def choices(operations: Sequence[Op]) -> list[tuple[str, int]]:
+    """The model's steps of operations as :func:`operations` makes them, rounds left out."""
+    actions = {code: action for action, code in _CODES.items()}
+    return [
+        (actions[Code(op.code)], 0 if op.code == Code.READ else op.a)
+        for op in operations
+        if op.code != Code.ROUNDS
+    ]
 
 
 def model_states(trace: Counterexample) -> list[dict[str, Any]]:

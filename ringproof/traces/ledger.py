@@ -1,7 +1,7 @@
 """The ledger of a run: what a driver was given and what it owes, kept from outside while operations run."""
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,17 @@ class Chain:
         return self.descriptors[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What :meth:`Ledger.snapshot` keeps."""
+
+    chains: Mapping[int, Chain]
+    unread: tuple[Chain, ...]
+    untaken: tuple[Chain, ...]
+    counters: tuple[int, int, int, int, int]
+    owner: Mapping[int, int]
+
+
 class Ledger:
     """Keeps account of every add, kick, read, complete and get of a runner, inside ROUNDS too.
 
@@ -68,6 +79,19 @@ class Ledger:
 
     def _breach(self, slug: str, part: str, sentence: str) -> None:
         self.breaches.append(Breach(slug, part, sentence))
+
+    def snapshot(self) -> Account:
+        """What it knows between two operations, for :meth:`restore`; the breaches are left out."""
+        counters = (self.published, self.completed, self.returned, self.unkicked, self._kicks)
+        return Account(dict(self.chains), tuple(self.unread), tuple(self.untaken), counters, dict(self.owner))
+
+    def restore(self, account: Account) -> None:
+        """Go back to what was known then; the runner has to go back as well."""
+        self.chains, self.owner = dict(account.chains), dict(account.owner)
+        self.unread, self.untaken = list(account.unread), list(account.untaken)
+        self.published, self.completed, self.returned, self.unkicked, self._kicks = account.counters
+        self._idx_before_add = None
+        self.breaches.clear()
 
     def free(self) -> list[int]:
         """The descriptors that belong to no outstanding chain."""

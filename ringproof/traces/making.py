@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
+from ..impl.reference.profile import F_EVENT_IDX
+from ..patching import load_reference_mutant
 from ..proofs.mutants.catalog import CATALOG
+from ..proofs.mutants.unrolled import MUTANTS
 from ..proofs.search import Counterexample, Found, NotFound, Unknown, find_trace
 from ..proofs.search.deepening import DEFAULT_BUDGET
 from ..proofs.search.portfolio import DEFAULT_DEPTH
-from .conversion import disagreements, model_states, operations, queue_config
+from ..proofs.search.rerun import rerun
+from .canonical import Fault, canonical
+from .conversion import choices, disagreements, model_states, operations, queue_config
 from .document import TraceDocument
+from .explanation import explained
 from .replay import replay_document, run_reference
 
 
@@ -25,12 +31,38 @@ class NoTrace(Exception):  # noqa: N818 - a verdict, not an error of this progra
 
 
 def document_of(trace: Counterexample) -> TraceDocument:
-    """A counterexample replayed and written down.
+    """A counterexample replayed, put into its canonical form, explained and written down.
 
     The states are those of the run it accuses; ``replayed`` is true only if that run broke the same part of
     the same property at the last operation, the unmutated reference broke nothing, and model and run agree
-    on every variable of every state.
+    on every variable of every state. That holds of the run that was found and of the canonical one that takes
+    its place. ``canonical`` among the further entries says whether it is known to be that.
     """
+    found = _replayed(trace)
+    if not found.replayed or trace.mutant is None:
+        return found
+    return explained(_canonical(trace, found, trace.mutant))
+
+
+def _canonical(trace: Counterexample, found: TraceDocument, mutant: str) -> TraceDocument:
+    """The document of the canonical run in the place of the one that was found."""
+    fault = Fault(trace.property, trace.conjunct, load_reference_mutant(mutant))
+    chosen = canonical(found.config, found.operations, fault)
+    document, whole = found, chosen.whole
+    if (chosen.config, chosen.operations) != (found.config, found.operations):
+        event_idx = bool(chosen.config.features & F_EVENT_IDX)
+        model = MUTANTS[mutant](chosen.config.queue_size, event_idx=event_idx)
+        told = rerun(model, trace, choices(chosen.operations))
+        other = _replayed(told) if told is not None else None
+        if other is not None and other.replayed:
+            document = other
+        else:
+            whole = False  # the model does not go along, so it could not be told apart from a mistake
+    return replace(document, extra={**document.extra, "canonical": whole})
+
+
+def _replayed(trace: Counterexample) -> TraceDocument:
+    """A counterexample replayed and written down as it is."""
     ops, config = operations(trace), queue_config(trace)
     title = CATALOG[trace.mutant].title if trace.mutant is not None else "no mutant"
     draft = TraceDocument(
