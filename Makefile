@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint typecheck bench mutants kills clean
+.PHONY: demo test test-fast lint typecheck bench mutants kills docs clean
 
 demo: $(STAMP)
 	$(BIN)/ringproof demo
@@ -38,6 +38,10 @@ mutants: $(STAMP)
 # Writes docs/kills.md.
 kills: $(STAMP)
 	$(BIN)/python -m bench.kills
+
+# Writes docs/gallery/.
+docs: $(STAMP)
+	$(BIN)/python -m bench.gallery
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
