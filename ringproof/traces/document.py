@@ -177,7 +177,7 @@ class QueueReader(DocumentReader[TraceDocument]):
         if shape == "numbers":
             for name, number in self._record(item, place, "an object").items():
                 self._conform(number, f"{place}.{name}", int)
-        elif shape != [int] or not (type(item) is list and all(type(entry) is int for entry in item)):
+        elif shape != [int] or not (type(item) is list and itf.only_integers(item)):
             self._conform(item, place, shape)
 
     def operation(self, value: object, place: str, head: TraceDocument, before: Op | None) -> Op:

@@ -8,10 +8,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..errors import BadInputError
 
@@ -19,6 +20,7 @@ LANES = ("init", "driver", "device", "both")
 FORMAT_DESCRIPTION = "https://apalache-mc.org/docs/adr/015adr-trace.html"
 
 _LARGEST_PLAIN = 1 << 53
+_INTEGER = frozenset((int,))
 _LONGEST_PLACE = 160  # characters of it in a message
 _SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|\\u00[01789]|\\[bfr]|[\x7f-\x9f]")
 _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
@@ -44,17 +46,24 @@ def to_json(meta: Mapping[str, Any], states: Sequence[TraceState]) -> dict[str, 
     return {
         "#meta": dict(meta),
         "params": [],
-        "vars": ["action", "args", "lane", *(states[0].values if states else ())],
-        "states": [
-            {
-                "#meta": {"index": index},
-                "action": state.action,
-                "args": encoded(state.args),
-                "lane": state.lane,
-                **{name: encoded(value) for name, value in state.values.items()},
-            }
-            for index, state in enumerate(states)
-        ],
+        "vars": variables(states[0]) if states else ["action", "args", "lane"],
+        "states": [state_json(index, state) for index, state in enumerate(states)],
+    }
+
+
+def variables(state: TraceState) -> list[str]:
+    """The names of the variables of a document with such states, in order."""
+    return ["action", "args", "lane", *state.values]
+
+
+def state_json(index: int, state: TraceState) -> dict[str, Any]:
+    """State number ``index`` as plain JSON values."""
+    return {
+        "#meta": {"index": index},
+        "action": state.action,
+        "args": encoded(state.args),
+        "lane": state.lane,
+        **{name: encoded(value) for name, value in state.values.items()},
     }
 
 
@@ -69,17 +78,29 @@ def text(document: Mapping[str, Any]) -> str:
 
 def save(text: str, path: Path) -> None:
     """Write ``text`` to ``path``, whole or not at all. Raises TraceError when it cannot be written."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``path`` when the block ends well, and is gone when it does not.
+
+    Raises TraceError when it cannot be written.
+    """
     scratch: str | None = None
     try:
         handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
         Path(scratch).chmod(0o644)
         Path(scratch).replace(path)
+        scratch = None
     except OSError as error:
+        raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
         if scratch is not None:
             Path(scratch).unlink(missing_ok=True)
-        raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def read(path: Path) -> object:
@@ -201,7 +222,7 @@ class ItfReader:
         if isinstance(value, bool | int | str):
             return value
         if isinstance(value, list):
-            if all(type(item) is int for item in value):  # tables, of which long traces are full
+            if only_integers(value):  # tables, of which long traces are full
                 return value
             return [self._value(item, f"{place}[{at}]") for at, item in enumerate(value)]
         if isinstance(value, dict):
@@ -259,6 +280,11 @@ class ItfReader:
         if text not in allowed:
             raise self._fail(place, f"{shown(text)} is none of {', '.join(allowed)}")
         return text
+
+
+def only_integers(values: list[Any]) -> bool:
+    """Whether these are integers all, and no truth values."""
+    return set(map(type, values)) <= _INTEGER
 
 
 def shown(value: object) -> str:

@@ -4,7 +4,7 @@ The parts are read one at a time so that a document may be longer than memory.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from ..impl.harness.operations import Op
@@ -68,7 +68,7 @@ class DocumentReader(ShapeReader, Generic[Head]):
             tuple(self.state(state, f"states[{at}]", names, head) for at, state in enumerate(states)),
         )
 
-    def operations(self, values: Sequence[object], head: Head) -> Iterator[Op]:
+    def operations(self, values: Iterable[object], head: Head) -> Iterator[Op]:
         """Each operation in turn. Raises TraceError."""
         before: Op | None = None
         for at, value in enumerate(values):

@@ -94,8 +94,8 @@ class Scene:
     if none is named.
 
     Of a very long trace the steps may be a window, which ``window`` then says in words ("" otherwise): their
-    numbers go up by 1 but do not begin at 0, so look a step up by its number with :meth:`at`, and count
-    on ``steps[0].number``. The first step of a window has no changes, as the one before is not there.
+    numbers go up by 1 but do not begin at 0, so look a step up by its number with :meth:`at`; the first
+    is ``steps[0].number``. ``broken`` and the steps of the explanation may lie outside.
     """
 
     kind: str

@@ -5,6 +5,7 @@ Steps are made when they are looked at, so that a long trace costs nothing befor
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast, overload
 
 from ..journey.document import NetTrace
@@ -14,7 +15,7 @@ from ..traces.entries import EntriesReader
 from ..traces.steps_document import StepsDocument
 from ..traces.variables import describe
 from . import network_words, step_words
-from .opening import Document
+from .opening import Document, Window, broken_step, load_window
 from .scene import Explanation, Lane, Part, Scene, Source, Step
 
 
@@ -29,23 +30,40 @@ def scene_of(document: Document, *, sources: bool = True) -> Scene:
         from .sources import sources_of
 
         lines = sources_of(document)
+    return _staged(Window(document, 0, len(document.states)), lines)
+
+
+def scene_of_file(path: Path, *, around: int | None = None, sources: bool = True) -> Scene:
+    """The scene of a saved document; of a very long one a window around a step, without lines of code.
+
+    ``around`` is that step, the one that breaks the property if it is None. Raises TraceError as
+    :func:`opening.load_window`.
+    """
+    window = load_window(path, around)
+    return _staged(window, ()) if window.words else scene_of(window.document, sources=sources)
+
+
+def _staged(window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    document = window.document
     if isinstance(document, TraceDocument):
-        return _queue(document, lines)
+        return _queue(document, window, lines)
     if isinstance(document, StepsDocument):
-        return _statements(document, lines)
-    return _network(document, lines)
+        return _statements(document, window, lines)
+    return _network(document, window, lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Steps(Sequence[Step]):
     """The steps of a trace, each made when it is asked for, and kept then.
 
-    ``make`` makes one of the state before (None for the first), the state itself and its number.
+    ``make`` makes one of its number, the state before (None for the creation) and its own. The states are
+    those from number ``first`` on, and ``before`` is the one before them.
     """
 
     states: Sequence[TraceState]
     make: Callable[[int, TraceState | None, TraceState], Step]
-    sources: Sequence[tuple[Source, ...]] = ()
+    first: int = 0
+    before: TraceState | None = None
     made: dict[int, Step] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -60,23 +78,11 @@ class Steps(Sequence[Step]):
     def __getitem__(self, at: int | slice) -> Step | Sequence[Step]:
         if isinstance(at, slice):
             return [self[number] for number in range(*at.indices(len(self)))]
-        number = range(len(self))[at]
-        if number not in self.made:
-            before = self.states[number - 1] if number else None
-            self.made[number] = self.make(number, before, self.states[number])
-        return self.made[number]
-
-
-def broken_step(document: Document) -> int | None:
-    """The number of the step that breaks the document's property, None if nothing broke.
-
-    A validation may go on after the operation that failed, and says which one it was.
-    """
-    if not document.property:
-        return None
-    last, step = len(document.states) - 1, document.extra.get("step")
-    failed = isinstance(step, int) and not isinstance(step, bool) and -1 <= step < last
-    return step + 1 if failed else last
+        place = range(len(self))[at]
+        if place not in self.made:
+            before = self.states[place - 1] if place else self.before
+            self.made[place] = self.make(place + self.first, before, self.states[place])
+        return self.made[place]
 
 
 def _extra_text(document: Document, name: str) -> str:
@@ -110,7 +116,7 @@ def explanation_of(extra: Any, last: int, name: str = "trace") -> Explanation:
 # -- a virtqueue -----------------------------------------------------------------------------------------
 
 
-def _queue(document: TraceDocument, lines: Sequence[tuple[Source, ...]]) -> Scene:
+def _queue(document: TraceDocument, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
     def made(number: int, before: TraceState | None, state: TraceState) -> Step:
         return Step(
             number=number,
@@ -133,11 +139,12 @@ def _queue(document: TraceDocument, lines: Sequence[tuple[Source, ...]]) -> Scen
         conjunct=_extra_text(document, "conjunct"),
         violated=document.violated,
         clause=_clause(document),
-        broken=broken_step(document),
+        broken=broken_step(document, window.total),
         marked=wording.accused(document),
         queue_size=document.config.queue_size,
-        steps=Steps(document.states, made, lines),
-        explanation=explanation_of(document.extra, len(document.states) - 1),
+        steps=Steps(document.states, made, window.first, window.before),
+        explanation=explanation_of(document.extra, window.total - 1),
+        window=window.words,
     )
 
 
@@ -155,7 +162,7 @@ def _queue_standing(document: TraceDocument) -> str:
 # -- a network driver ------------------------------------------------------------------------------------
 
 
-def _network(document: NetTrace, lines: Sequence[tuple[Source, ...]]) -> Scene:
+def _network(document: NetTrace, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
     def made(number: int, before: TraceState | None, state: TraceState) -> Step:
         return Step(
             number=number,
@@ -177,11 +184,12 @@ def _network(document: NetTrace, lines: Sequence[tuple[Source, ...]]) -> Scene:
         conjunct=_extra_text(document, "conjunct"),
         violated=document.violated,
         clause=_clause(document),
-        broken=broken_step(document),
+        broken=broken_step(document, window.total),
         marked=network_words.accused(document.violated),
         queue_size=0,
-        steps=Steps(document.states, made, lines),
-        explanation=explanation_of(document.extra, len(document.states) - 1),
+        steps=Steps(document.states, made, window.first, window.before),
+        explanation=explanation_of(document.extra, window.total - 1),
+        window=window.words,
     )
 
 
@@ -196,7 +204,7 @@ def _network_standing(document: NetTrace) -> str:
 # -- single statements -----------------------------------------------------------------------------------
 
 
-def _statements(document: StepsDocument, lines: Sequence[tuple[Source, ...]]) -> Scene:
+def _statements(document: StepsDocument, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
     def made(number: int, before: TraceState | None, state: TraceState) -> Step:
         return Step(
             number=number,
@@ -218,9 +226,10 @@ def _statements(document: StepsDocument, lines: Sequence[tuple[Source, ...]]) ->
         conjunct=_extra_text(document, "conjunct"),
         violated=document.violated,
         clause=_clause(document),
-        broken=broken_step(document),
+        broken=broken_step(document, window.total),
         marked=step_words.accused(document),
         queue_size=document.queue_size,
-        steps=Steps(document.states, made, lines),
-        explanation=explanation_of(document.extra, len(document.states) - 1),
+        steps=Steps(document.states, made, window.first, window.before),
+        explanation=explanation_of(document.extra, window.total - 1),
+        window=window.words,
     )
