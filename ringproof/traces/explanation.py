@@ -33,9 +33,7 @@ from .variant import nearest
 Attempt = Callable[[QueueConfig, list[Op]], object | None]
 """Runs operations on a new queue of the accused driver: what fails first, None if nothing does."""
 
-_MOST_STEPS = (
-    4_000  # of the accused reference, to see whether it was unavoidable: about a quarter of a second
-)
+_MOST_STEPS = 4_000  # of the accused reference: about a quarter of a second
 _MOST_VARIANTS = 250  # runs of the accused reference
 _MOST_ATTEMPTS = 60  # runs of a driver
 _LONGEST = 12  # operations of a driver's run that is varied

@@ -251,11 +251,11 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "avail-slot-not-overwritten": {
         "ring-not-lapped": "no more chains wait to be read than the available ring has slots",
-        "unread-in-place": "every chain that is not read yet stands in its slot of the available ring",
+        "unread-in-place": "every chain published and not read stands in its slot of the available ring",
     },
     "used-slot-not-overwritten": {
         "ring-not-lapped": "no more chains wait to be taken back than the used ring has slots",
-        "untaken-in-place": "every completed chain that is not returned yet stands in its slot of the used ring",
+        "untaken-in-place": "every chain completed and not returned stands in its slot of the used ring",
     },
     "device-reads-outstanding": {
         "in-flight": "the device reads only heads of chains that are in flight",

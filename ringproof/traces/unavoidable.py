@@ -46,23 +46,26 @@ def unavoidable(
         return None
     ways = _Ways(explorer, ops, property, conjunct)
     for after in range(broken - 1, -1, -1):
+        tried = ways.broken, ways.stopped
         try:
             avoidable = ways.well(marks[after], sum(op.code == Code.ADD for op in ops[:after]))
         except Spent:
-            return _told(after + 1, broken, ways, "; whether it was before, there are too many ways to try")
+            beyond = "; whether it was before, there are too many ways to try"
+            return None if after + 1 == broken else _told(after + 1, *tried, beyond)
         if avoidable:
-            return _told(after + 1, broken, ways, "")
-    return _told(0, broken, ways, "")
+            return _only(broken) if after + 1 == broken else _told(after + 1, *tried)
+    return _told(0, ways.broken, ways.stopped)
 
 
-def _told(step: int, broken: int, ways: "_Ways", beyond: str) -> Unavoidable | None:
-    if step == broken:
-        words = f"only at step {step}: before it, the queue could still come to rest without breaking it"
-        return None if beyond else Unavoidable(step, words)
-    count = (
-        f"each of the {ways.broken + ways.stopped} ways" if ways.broken + ways.stopped > 1 else "the one way"
-    )
-    ends = "breaks it, or stops driver or device" if ways.stopped else "breaks it"
+def _only(step: int) -> Unavoidable:
+    words = f"only at step {step}: before it, the queue could still come to rest without breaking it"
+    return Unavoidable(step, words)
+
+
+def _told(step: int, breaking: int, stopping: int, beyond: str = "") -> Unavoidable:
+    tried = breaking + stopping
+    count = f"each of the {tried} ways" if tried > 1 else "the one way"
+    ends = "breaks it, or stops driver or device" if stopping else "breaks it"
     words = f"from step {step} on: {count} tried to let the queue come to rest {ends}{beyond}"
     return Unavoidable(step, words)
 
