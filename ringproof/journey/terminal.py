@@ -378,7 +378,8 @@ def action_words(state: TraceState) -> str:
 
 def event_words(event: Mapping[str, Any]) -> str:
     """What the driver told the stack, in words: "frame 3 freed", "transmit queue 0 stopped"."""
-    return _EVENTS.get(event["kind"], "frame {} " + event["kind"].lower()).format(event["value"])
+    kind = str(event["kind"])
+    return _EVENTS.get(kind, f"frame {{}} {kind.lower()}").format(event["value"])
 
 
 def _chains(count: Any) -> str:

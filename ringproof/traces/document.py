@@ -32,7 +32,7 @@ MOST_ROUNDS = 1 << 20
 """Of one operation: what a replay still does in seconds."""
 
 TABLES = ("next", "flags", "data", "avail_ring", "used_ring")
-"""Variables that have an entry for each descriptor or slot of the queue."""
+"""Variables that have an entry for each descriptor or slot of the queue that is shown."""
 
 VARIABLES: dict[str, Shape] = {
     **integers("avail_idx", "used_idx", "last_used_idx", "avail_flags", "used_flags", "used_event"),
@@ -166,11 +166,12 @@ class QueueReader(DocumentReader[TraceDocument]):
                     raise self._wrong(item, f"{place}.{name}", "an integer")
             elif shape is not None:
                 self._variable(item, f"{place}.{name}", shape)
-        size = head.config.queue_size
+        # A reference has the next power of two where a driver's queue is of another size.
+        sizes = (head.config.queue_size, head.config.reference_size)
         for name in TABLES:
             table = state.values.get(name)
-            if table is not None and len(table) != size:
-                raise self._fail(f"{place}.{name}", f"{len(table)} entries where the queue has {size}")
+            if table is not None and len(table) not in sizes:
+                raise self._fail(f"{place}.{name}", f"{len(table)} entries where the queue has {sizes[0]}")
         return state
 
     def _variable(self, item: object, place: str, shape: Shape) -> None:

@@ -146,22 +146,19 @@ class TraceStream(ItfReader, Generic[Head]):
         """Read the head; ``readers`` has one for each kind. Raises TraceError."""
         super().__init__(str(path))
         self._path = path
-        meta, names, length = self._scanned()
-        kind = self._checked_kind(meta, readers)
+        found, names, length = self._scanned()
+        _, meta = self._own({"#meta": found}, max(reader.version for reader in readers.values()))
+        kind = self._one_of(meta.get("kind"), "#meta.kind", tuple(readers))
         self._reader = readers[kind](str(path))
-        self.length = length if self._reader.replays else None
+        self.length: int | None = length if self._reader.replays else None
         try:
-            self._own({"#meta": meta}, self._reader.version)
-            if self._reader.replays and _OPERATIONS not in meta:
-                self._list(None, "#meta.operations")
+            self._own({"#meta": found}, self._reader.version)
+            if self._reader.replays:
+                self._list(meta.get(_OPERATIONS), "#meta.operations")
             self.head: Head = self._reader.head(meta, UNKNOWN if self.length is None else self.length)
             self.names = self._names(names)
         except RecursionError:
             raise self._fail("#meta", "values are nested too deeply") from None
-
-    def _checked_kind(self, meta: object, readers: Mapping[str, type[DocumentReader[Head]]]) -> str:
-        _, own = self._own({"#meta": meta}, max(reader.version for reader in readers.values()))
-        return self._one_of(own.get("kind"), "#meta.kind", tuple(readers))
 
     def operations(self) -> Iterator[Op]:
         """Each operation in turn. Raises TraceError at one that cannot be asked."""

@@ -88,9 +88,10 @@ def variables(runner: ReferenceRunner) -> dict[str, Any]:
     """The state of a queue and its device: ring memory, the driver's fields, the device's.
 
     ``data`` has the token of each head, 0 for none; ``in_flight`` the heads the device holds; ``read_idx`` is
-    the index of the next entry it will read. Tables only up to LARGEST_SHOWN_QUEUE.
+    the index of the next entry it will read. Tables only up to LARGEST_SHOWN_QUEUE, with an entry for each
+    descriptor and slot of the reference's queue.
     """
-    queue, device, size = runner.queue, runner.device, runner.config.queue_size
+    queue, device, size = runner.queue, runner.device, runner.config.reference_size
     found: dict[str, Any] = {
         "avail_idx": queue.avail.idx,
         "used_idx": queue.used.idx,

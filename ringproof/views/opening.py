@@ -134,7 +134,9 @@ def load_window(path: Path, around: int | None = None, most: int = WINDOW) -> Wi
 
 def _total(stream: TraceStream[Document]) -> int:
     """How many states a trace has: one more than operations; those of a kind without are counted."""
-    return sum(1 for _ in stream.states()) if stream.length is None else stream.length + 1
+    if stream.length is None:
+        return sum(1 for _ in stream.states())
+    return stream.length + 1
 
 
 def _step_of(path: Path, document: Document, around: int | None, total: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any, cast, overload
 
 from ..journey.document import NetTrace
 from ..traces import steps_document, wording
-from ..traces.document import TraceDocument, TraceState
+from ..traces.document import TABLES, TraceDocument, TraceState
 from ..traces.entries import EntriesReader
 from ..traces.steps_document import StepsDocument
 from ..traces.variables import describe
@@ -141,11 +141,18 @@ def _queue(document: TraceDocument, window: Window, lines: Sequence[tuple[Source
         clause=_clause(document),
         broken=broken_step(document, window.total),
         marked=wording.accused(document),
-        queue_size=document.config.queue_size,
+        queue_size=_shown_size(document),
         steps=Steps(document.states, made, window.first, window.before),
         explanation=explanation_of(document.extra, window.total - 1),
         window=window.words,
     )
+
+
+def _shown_size(document: TraceDocument) -> int:
+    """The size of the queue that the states show: the reference's where that differs from the driver's."""
+    size, shown = document.config.queue_size, document.config.reference_size
+    tables = (len(state.values[name]) for state in document.states for name in TABLES if name in state.values)
+    return shown if size != shown and all(length == shown for length in tables) else size
 
 
 def _queue_standing(document: TraceDocument) -> str:
