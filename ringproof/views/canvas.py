@@ -24,7 +24,7 @@ _LIGHT = {
     "onhand": "fill:#ffffff",
 }  # fmt: skip
 _DARK = {
-    "page": "fill:#0d1117;stroke:#30363d", "ink": "fill:#e6edf3", "quiet": "fill:#9aa4af",
+    "page": "fill:#0d1117;stroke:#30363d", "ink": "fill:#e6edf3", "quiet": "fill:#b1bac4",
     "red": "fill:#ff8a85", "line": "stroke:#7d8590", "faint": "stroke:#30363d",
     "cell": "fill:#0d1117;stroke:#3d444d", "head": "fill:#1c2128;stroke:#3d444d",
     "free": "fill:#262c34;stroke:#7d8590", "available": "fill:#123a68;stroke:#6cb0ff",

@@ -319,7 +319,7 @@ class _Drawing:
         for number, change in enumerate(shown):
             at, y = _MARGIN + number // rows * each, self._down + number % rows * _ROW
             accused = change.variable in self._marked
-            said = f"{'! ' if accused else ''}{change.name}  {change.old} → {change.new}"
+            said = f"{'! ' if accused else ''}{change.name} {change.old} → {change.new}"
             self._canvas.text(at, y, said, f"mono {'red bold' if accused else 'teal'}", 12, room=each - 12)
         self._down += rows * _ROW
         if len(shown) < len(changed):
