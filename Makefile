@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint typecheck bench mutants kills docs clean
+.PHONY: demo test test-fast lint typecheck bench stability mutants kills docs clean
 
 demo: $(STAMP)
 	$(BIN)/ringproof demo
@@ -30,6 +30,10 @@ typecheck: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+# Every theorem from ten seeds and in other words; takes some minutes.
+stability: $(STAMP)
+	$(BIN)/python -m ringproof.proofs.stability
 
 # Writes docs/mutants.md.
 mutants: $(STAMP)

@@ -48,9 +48,9 @@ def _symbols(term: z3.ExprRef) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_every_verdict_is_the_same_from_every_seed_and_in_other_words() -> None:
-    """Ten seeds, other names, another order: no obligation of any theorem is decided otherwise."""
-    found = list(vary())
+def test_every_verdict_is_the_same_from_another_seed_and_in_other_words() -> None:
+    """No obligation of any theorem is decided otherwise; ``make stability`` asks in all twelve ways."""
+    found = list(vary(variations=(VARIATIONS[0], VARIATIONS[7], VARIATIONS[-1])))
     assert sum(len(theorem.trials) for theorem in found) == sum(
         len(theorem.obligations) for theorem in THEOREMS.values()
     )
