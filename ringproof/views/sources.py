@@ -38,6 +38,7 @@ _MOST_OF_STEP = 3_000
 """How many lines of a step are watched: of many rounds the first ones."""
 _MOST_IN_ALL = 25_000
 """How many lines are watched in all, about 4 microseconds each."""
+_LARGE = 1024
 _MOST_WORK = 70_000
 """How many rounds, or half as many operations, a document may have to be run again: 6 microseconds each."""
 
@@ -136,7 +137,8 @@ def _c(file: str, name: str) -> Sources:
 
 def _of_queue(document: TraceDocument) -> list[Sources]:
     actions = ["create", *map(action_name, document.operations)]
-    work = sum(_work(op) for op in document.operations)
+    # In a large queue a defect may let each operation go through all of it.
+    work = sum(_work(op) for op in document.operations) * (1 + document.config.queue_size // _LARGE)
     accused = None if document.alone() or work > _MOST_WORK else _accused(document.mutant)
     if accused is None:
         return [_begun(action) for action in actions]

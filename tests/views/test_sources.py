@@ -1,5 +1,6 @@
 """Which lines of code each step of a trace names: those that changed something, and the seeded one."""
 
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +16,8 @@ from ringproof.impl.harness.reference_runner import QueueConfig
 from ringproof.journey.making import make_net_trace
 from ringproof.journey.recording import record as record_network
 from ringproof.model.steps.queue import DEVICE, Steps
-from ringproof.patching import load_reference_mutant, reference_sources
-from ringproof.traces.document import TraceDocument
+from ringproof.patching import load_reference_mutant, mutant_ids, reference_sources
+from ringproof.traces.document import FEATURE_NAMES, TraceDocument
 from ringproof.traces.making import make_trace
 from ringproof.traces.recording import record, record_alone
 from ringproof.traces.stepwise import make_steps_trace
@@ -166,6 +167,33 @@ def test_a_run_that_ends_in_the_driver_keeps_its_lines() -> None:
     sources = sources_of(document)
     assert len(sources) == len(document.states)
     assert all(sources[number] for number, state in enumerate(document.states) if state.lane == "driver")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_raised_whatever_was_done(seed: int) -> None:
+    """Operations drawn at random on the reference with mutants drawn at random: an entry for each state."""
+    rng = random.Random(seed)
+    codes = [code for code in Code if code not in (Code.MISCHIEF, Code.DETACH_UNUSED)]
+    numbers = [
+        (rng.choice(codes), *(rng.randrange(most) for most in (32, 4, 6, 1 << 32, 4))) for _ in range(25)
+    ]
+    operations = (*(Op(*each) for each in numbers), Op(Code.DETACH_UNUSED))
+    features = sum(rng.choice((0, bit)) for bit in FEATURE_NAMES.values())
+    config = QueueConfig(rng.choice((1, 3, 8, 100, 32768)), features, rng.choice(("legacy", "modern")))
+    document = replace(
+        _recorded(()),
+        config=config,
+        operations=operations,
+        mutant=rng.choice(mutant_ids(reference_sources())),
+    )
+    assert len(sources_of(document)) == len(operations) + 1
+    sent = [(rng.choice(list(NetCode)), *(rng.randrange(3) for _ in range(5))) for _ in range(25)]
+    frames = tuple(Frame(Packet(bytes(60), (Fragment(0, b"more"),) * count)) for count in range(3))
+    network = record_network(NetConfig(queue_size=rng.choice((1, 4, 32))), frames, (Op(NetCode.PROBE),))
+    network = replace(
+        network, operations=(*network.operations, *(Op(*each) for each in sent)), mutant=document.mutant
+    )
+    assert len(sources_of(network)) == 27
 
 
 def test_no_reference_follows_a_hostile_device() -> None:
