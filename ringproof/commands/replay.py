@@ -8,30 +8,46 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..building import build_driver, c_sources
-from ..errors import EXIT_HELD, EXIT_REFUTED, BadInputError
-from ..journey.document import NetTrace, is_net_trace
-from ..journey.document import from_json as net_trace
+from ..errors import EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN
+from ..journey.document import NetTrace
+from ..journey.replay import NetReplay
 from ..journey.replay import replay_on_driver as replay_net_driver
 from ..journey.replay import replay_on_reference as replay_net_reference
 from ..journey.terminal import render_trace
-from ..traces import itf
-from ..traces.document import TraceDocument, from_json
+from ..traces.document import TraceDocument
+from ..traces.parting import Parting, first_parting
 from ..traces.replay import replay_document
+from ..traces.steps_document import StepsDocument
 from ..traces.terminal import render
 from ..validation.evidence import DriverReplay, replay_on_driver
-from ..validation.net_evidence import follows_a_profile, replay_net
+from ..validation.net_evidence import follows_a_profile, net_parting, replay_net
+from ..views.opening import broken_step, load_any
 from .build import build_shipped
+
+
+def _show_parting(parting: Parting | None, console: Console) -> None:
+    """Both sides of the step at which two runs part."""
+    if parting is None:
+        return
+    console.print()
+    console.print(
+        f"they part at step {parting.step}: {parting.words}", style="bold", markup=False, soft_wrap=True
+    )
+    console.print(parting.table())
+    console.print()
 
 
 def _show_driver(outcome: DriverReplay, console: Console) -> None:
     for number, line in enumerate(outcome.lines):
         mark = "[bold red]->[/]" if outcome.differs and number == outcome.step else "  "
         console.print(f"{mark} {number + 1:3}  {escape(line)}")
+    for reason in outcome.untaken:
+        console.print(f"not asked: {reason}", style="yellow", markup=False)
     if outcome.differs:
-        where = (
-            f"operation {outcome.step + 1}" if 0 <= outcome.step < len(outcome.lines) else "set-up or the end"
-        )
+        inside = 0 <= outcome.step < len(outcome.lines)
+        where = f"step {outcome.step + 1}" if inside else "set-up or the end"
         check = f"{outcome.check} ({outcome.clause})" if outcome.clause else outcome.check
+        _show_parting(outcome.both, console)
         console.print(f"[bold red]{escape(outcome.driver)} fails at {where}[/]: {escape(check)}")
         console.print(escape(outcome.detail))
     else:
@@ -39,9 +55,16 @@ def _show_driver(outcome: DriverReplay, console: Console) -> None:
 
 
 def _on_driver(document: TraceDocument, library: Path, as_json: bool) -> int:
-    by_meaning = document.extra.get("compared") == "by meaning"
+    check = document.extra.get("check")
+    broken = broken_step(document, len(document.operations) + 1)
     outcome = replay_on_driver(
-        document.operations, document.config, library, by_meaning=by_meaning, alone=document.alone()
+        document.operations,
+        document.config,
+        library,
+        by_meaning=document.extra.get("compared") == "by meaning",
+        alone=document.alone(),
+        check=check if isinstance(check, str) else "",
+        broken=None if broken is None else broken - 1,
     )
     return _told(outcome, as_json)
 
@@ -51,16 +74,31 @@ def _told(outcome: DriverReplay, as_json: bool) -> int:
     if as_json:
         answer = {
             "driver": outcome.driver,
+            "judged": outcome.judged,
             "differs": outcome.differs,
             "check": outcome.check,
             "clause": outcome.clause,
             "step": outcome.step + 1,
             "detail": outcome.detail,
+            "untaken": list(outcome.untaken),
+            "both": _both(outcome.both),
         }
         click.echo(json.dumps(answer, indent=2))
-    else:
+    elif outcome.judged:
         _show_driver(outcome, Console(highlight=False, soft_wrap=True))
+    if not outcome.judged:
+        return _not_judged(f"{outcome.driver}: {outcome.detail}", as_json)
     return EXIT_REFUTED if outcome.differs else EXIT_HELD
+
+
+def _not_judged(reason: str, as_json: bool) -> int:
+    if not as_json:
+        click.echo(f"ringproof: not judged: {reason}", err=True)
+    return EXIT_UNKNOWN
+
+
+def _both(parting: Parting | None) -> dict[str, object] | None:
+    return None if parting is None else parting.to_json()
 
 
 def _on_reference(document: TraceDocument, everything: bool, as_json: bool) -> int:
@@ -74,11 +112,13 @@ def _on_reference(document: TraceDocument, everything: bool, as_json: bool) -> i
             "violated": run.first is not None,
             "step": run.first[0] + 1 if run.first else None,
             "detail": outcome.reason,
+            "both": _both(outcome.parting()),
         }
         click.echo(json.dumps(answer, indent=2))
     else:
         console = Console(highlight=False)
         render(document, console, all=everything)
+        _show_parting(outcome.parting(), console)
         console.print(escape(outcome.reason))
     return EXIT_HELD if run.first is None and outcome.confirmed else EXIT_REFUTED
 
@@ -94,13 +134,14 @@ def _whole_driver(
             if "check" in document.extra or not follows_a_profile(document, driver):
                 return _told(replay_net(document, driver, by_meaning=by_meaning), as_json)
         except ValueError as error:
-            raise BadInputError(str(error)) from None
+            return _untaken(str(error), as_json)
     if driver is None and on_c:
         driver = build_shipped(None, profile=document.config.profile)
     if driver is not None:
         outcome = replay_net_driver(document, driver, name=name)
     else:
         outcome = replay_net_reference(document, name)
+    both = _net_both(document, outcome, driver)
     # What xmit found wrong was the driver's doing; a finding or a defect is the reference's own.
     accused = document.mutant is not None or "origin" in document.extra
     violated = driver is None and outcome.step is None and accused and bool(document.violated)
@@ -112,15 +153,33 @@ def _whole_driver(
             "differs": outcome.step is not None,
             "step": outcome.step,
             "detail": outcome.reason,
+            "both": _both(both),
         }
         click.echo(json.dumps(answer, indent=2))
     else:
         console = Console(highlight=False)
         render_trace(document, console, all=everything)
+        _show_parting(both, console)
         where = f"step {outcome.step}: " if outcome.step is not None else ""
         shows = f", and breaks {document.property}" if violated else ""
         console.print(escape(where + outcome.reason + shows), soft_wrap=True)
     return EXIT_REFUTED if violated or outcome.step is not None else EXIT_HELD
+
+
+def _net_both(document: NetTrace, outcome: NetReplay, driver: Path | None) -> Parting | None:
+    """Both sides of the step at which a network driver, or the reference, does not go on as it should."""
+    if outcome.step is None:
+        return None
+    if driver is not None:
+        return net_parting(document, driver, outcome.step)
+    return first_parting(outcome.states, document.states, ("now", "in the trace"))
+
+
+def _untaken(reason: str, as_json: bool) -> int:
+    """Say that a driver cannot be asked for anything in a trace."""
+    if as_json:
+        click.echo(json.dumps({"judged": False, "differs": False, "detail": reason, "both": None}, indent=2))
+    return _not_judged(reason, as_json)
 
 
 @click.command()
@@ -135,13 +194,19 @@ def replay(file: Path, driver: Path | None, on_c: bool, everything: bool, as_jso
     """Run the operations of a trace again.
 
     On the reference, with the trace's mutant seeded into it if the trace names one; with --driver or --c on
-    a driver beside the reference. Exit code 0 when nothing is violated, 1 when something is.
+    a driver beside the reference. Where the two part, both sides of that step are shown. Exit code 0 when
+    nothing is violated, 1 when something is, 3 when nothing can be judged: the driver declines the queue, or
+    lacks a feature or the operation that the trace is about, or no implementation carries the run.
     """
-    value = itf.read(file)
-    if is_net_trace(value):
-        whole = net_trace(value, str(file))
-        return _whole_driver(whole, str(file), driver, on_c, everything, as_json)
-    document = from_json(value, str(file))
+    document = load_any(file)
+    if isinstance(document, StepsDocument):
+        return _untaken(
+            f"{file}: a run of the step-wise model, whose single statements no implementation carries; "
+            "ringproof trace shows it",
+            as_json,
+        )
+    if isinstance(document, NetTrace):
+        return _whole_driver(document, str(file), driver, on_c, everything, as_json)
     if driver is None and on_c:
         driver = build_driver(c_sources())
     if driver is not None:

@@ -11,7 +11,7 @@ from importlib.resources import files
 from ..errors import BadInputError
 from ..impl.device.device import Violation
 from ..impl.harness.operations import Code, Op, OpFlag, Result
-from ..impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner
+from ..impl.harness.reference_runner import OperationError, ReferenceRunner
 from ..impl.reference.layout import LARGEST_QUEUE
 from ..journey.document import NetTrace
 from ..traces.document import FEATURE_NAMES, TraceDocument
@@ -59,7 +59,8 @@ _INCLUDES = """\
 
 _TYPES = """\
 enum operation {
-    ADD, KICK, GET, DISABLE_CB, ENABLE_CB, ENABLE_CB_DELAYED, ENABLE_CB_PREPARE, POLL, INTERRUPT, DETACH_UNUSED,
+    ADD, KICK, GET, DISABLE_CB, ENABLE_CB, ENABLE_CB_DELAYED, ENABLE_CB_PREPARE, POLL, INTERRUPT,
+    DETACH_UNUSED,
     READ, COMPLETE, SET_FLAGS, SET_AVAIL_EVENT, /* by the device */
     ROUNDS
 };
@@ -97,7 +98,14 @@ def emit_c(document: Document, name: str) -> str:
         raise BadInputError("a run of the step-wise model has no operations: no test can be made of it")
     _refuse(document)
     parts = [files(_HERE).joinpath(part).read_text(encoding="utf-8").rstrip() for part in PARTS]
-    pieces = [_head(document, name), _INCLUDES, _setting(document), _TYPES, _steps(document), _results(document)]
+    pieces = [
+        _head(document, name),
+        _INCLUDES,
+        _setting(document),
+        _TYPES,
+        _steps(document),
+        _results(document),
+    ]
     return "\n\n".join([*pieces, *parts]) + "\n"
 
 
@@ -123,11 +131,11 @@ def _head(document: TraceDocument, name: str) -> str:
     return c_comment(
         [
             *story(document),
-            f"It needs ringproof_driver.h (`ringproof explain abi` prints where it is, DIR below) and your driver "
-            f"behind that interface: cc -std=c11 -Wall -Wextra -I DIR {file} driver.c -o t && ./t",
-            "Exit status: 0 if the driver does as it should; 1 if not, and one line says at which step; 2 if it "
-            "cannot be asked, and one line says why. ./t -v tells each step before it is done, which shows where a "
-            "driver crashes or hangs.",
+            "It needs ringproof_driver.h (`ringproof explain abi` prints where it is, DIR below) and your "
+            f"driver behind that interface: cc -std=c11 -Wall -Wextra -I DIR {file} driver.c -o t && ./t",
+            "Exit status: 0 if the driver does as it should; 1 if not, and one line says at which step; 2 "
+            "if it cannot be asked, and one line says why. ./t -v tells each step before it is done, which "
+            "shows where a driver crashes or hangs.",
         ]
     )
 
@@ -155,7 +163,7 @@ def _setting(document: TraceDocument) -> str:
 
 
 def _steps(document: TraceDocument) -> str:
-    rows = [_step(op) for op in document.operations] or ["    {.words = \"\"},"]
+    rows = [_step(op) for op in document.operations] or ['    {.words = ""},']
     return "\n".join(["static const struct step steps[] = {", *rows, "};"])
 
 
@@ -193,7 +201,7 @@ def _number(value: int) -> str:
 
 
 def _results(document: TraceDocument) -> str:
-    """The reference's numbers in both profiles, for drivers that declare one; none where bytes do not count."""
+    """The reference's numbers in both profiles, for drivers that declare one; none if bytes don't count."""
     tables = {name: _reference(document, profile) for name, profile in _PROFILES.items()}
     lines = [f"/* What the reference gives: {', '.join(_COLUMNS[:5])},", f" * {', '.join(_COLUMNS[5:])}. */"]
     kept: dict[str, str] = {}
@@ -226,4 +234,6 @@ def _reference(document: TraceDocument, profile: str) -> list[Result] | None:
 
 def _row(result: Result) -> str:
     numbers = [str(getattr(result, name)) for name in _COLUMNS]
-    return f"    {{{', '.join(f'{number}u' if int(number) > 0x7FFF_FFFF else number for number in numbers)}}},"
+    return (
+        f"    {{{', '.join(f'{number}u' if int(number) > 0x7FFF_FFFF else number for number in numbers)}}},"
+    )

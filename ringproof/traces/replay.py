@@ -9,6 +9,7 @@ from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ..patching import load_reference_mutant
 from .document import TraceDocument, TraceError, TraceState
 from .ledger import Breach
+from .parting import Parting, first_parting
 from .properties import Watched
 from .variables import initial_state, state_after
 
@@ -71,6 +72,12 @@ class ReplayOutcome:
     reason: str
     clean: Run
     accused: Run | None = None
+
+    def parting(self) -> Parting | None:
+        """Where the run with the mutant and the one without part; None where there is but one, or none."""
+        if self.accused is None:
+            return None
+        return first_parting(self.accused.states, self.clean.states, ("with the defect", "without"))
 
 
 def replay_document(document: TraceDocument) -> ReplayOutcome:

@@ -2,16 +2,21 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..impl.harness.operations import RESULT, Op, Result
-from ..impl.harness.reference_runner import QueueConfig
-from ..traces.document import TraceDocument, TraceError
+from ..impl.device.device import Violation
+from ..impl.harness.operations import NUM_FREE_UNKNOWN, OP, RESULT, STATUS_UNSUPPORTED, Code, Op, Result
+from ..impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner
+from ..traces.document import FEATURE_NAMES, TraceDocument, TraceError
+from ..traces.parting import Parting, parting
 from ..traces.recording import record, record_alone
+from ..traces.variables import result_fields
 from .alone import Alone
+from .comparison import ByMeaning
 from .failure import Failure
+from .generator import packed, unpacked
 from .narration import in_words, result_in_words
 from .pairing import Pair
 from .process import Process
@@ -104,7 +109,9 @@ class DriverReplay:
 
     ``differs`` says whether it parted from the reference or failed a check, ``step`` at which operation
     (0 the first, -1 creating, their number destroying), ``detail`` how, in one line; ``lines`` are the
-    operations in words with the driver's results.
+    operations in words with the driver's results. ``untaken`` says of what the driver could not be asked at
+    which step and why; where that leaves nothing to judge by, ``judged`` is false. ``both`` are the driver's
+    side and the reference's of the step at which they part, where both have one.
     """
 
     driver: str
@@ -114,6 +121,9 @@ class DriverReplay:
     step: int
     detail: str
     lines: tuple[str, ...]
+    untaken: tuple[str, ...] = ()
+    judged: bool = True
+    both: Parting | None = None
 
 
 def replay_on_driver(
@@ -124,64 +134,168 @@ def replay_on_driver(
     by_meaning: bool = False,
     alone: bool = False,
     hang_seconds: float = 10.0,
+    check: str = "",
+    broken: int | None = None,
 ) -> DriverReplay:
     """Run a trace's operations on the driver in ``library`` and on the reference, comparing as validate does.
 
     ``by_meaning`` compares by meaning whatever the driver declares; ``alone`` leaves the reference out, as is
     done in any case where it cannot follow: then only the device judges. The reference takes the driver's
-    profile; features the driver does not offer are left out, and so are operations it lacks. Raises
-    LibraryError, BuildError.
+    profile; features the driver does not offer are left out, and so are operations it lacks. ``check`` is
+    what the trace is about and ``broken`` the operation that showed it: without that one, without a queue, or
+    without a feature, a driver with which nothing else is wrong is not judged. Raises LibraryError,
+    BuildError.
     """
     with Process(library, patience=hang_seconds) as process:
-        if alone or config.hostile or config.fail_allocation:
-            return _replay_alone(operations, config, process)
-        if by_meaning:
-            process.follows_the_reference = False
-        pair = Pair.of(process)
-        config = QueueConfig(
-            config.queue_size,
-            config.features & process.features,
-            config.layout,
-            config.has_callback,
-            process.profile,
-            config.queue_index,
-        )
-        pair.probe(config)
-        known = [operation for operation in operations if operation.code in pair.offered]
-        pair.results = b""
-        failure = pair.attempt(config, known)
-        results = [Result(*values) for values in RESULT.iter_unpack(pair.results)]
+        single = alone or bool(config.hostile or config.fail_allocation)
+        offered = process.offered | {Code.MISCHIEF} if single else process.offered
+        asked = _Asked(operations, config, process.features, offered)
+        config = replace(config, features=config.features & process.features)
+        exact = False
+        try:
+            if single:
+                failure, results = _run_alone(asked.known, config, process)
+            else:
+                if by_meaning:
+                    process.follows_the_reference = False
+                config = replace(config, profile=process.profile)
+                exact = process.follows_the_reference and config.exact
+                failure, results = _run_beside(asked.known, config, process)
+        except ValueError as error:  # no queue that this driver can be asked for
+            return asked.not_judged(process.name, f"create: {error}")
+        if failure is not None and failure.check == "create-succeeds" != check and process.declines(config):
+            size = config.queue_size
+            return asked.not_judged(process.name, f"create: the driver declines this queue of {size}")
+        praise = "the driver does nothing wrong" if single else "the driver does as the reference does"
+        if failure is None and (reason := asked.hollow(broken)):
+            return asked.not_judged(process.name, reason)
+        both = None
+        if failure is not None and not single and 0 <= failure.step < len(asked.known):
+            both = _both(asked, failure.step, config, results, exact=exact, pushes=process.pushes_buffers)
         return DriverReplay(
             driver=process.name,
             differs=failure is not None,
             check=failure.check if failure else "",
             clause=failure.clause if failure else "",
-            step=failure.step if failure else len(known),
-            detail=failure.detail if failure else "the driver does as the reference does",
-            lines=tuple(_lines(known, results)),
+            step=asked.number(failure.step) if failure else len(operations),
+            detail=failure.detail if failure else praise,
+            lines=asked.lines(results),
+            untaken=asked.untaken,
+            both=both,
         )
 
 
-def _replay_alone(operations: Sequence[Op], config: QueueConfig, process: Process) -> DriverReplay:
-    config = replace(config, features=config.features & process.features)
+def _run_beside(
+    known: Sequence[Op], config: QueueConfig, process: Process
+) -> tuple[Failure | None, Sequence[Result]]:
+    """Run operations on the driver and the reference; what fails first, and the driver's results."""
+    pair = Pair.of(process)
+    pair.probe(config)
+    pair.results = b""
+    failure = pair.attempt(config, list(known))
+    return failure, [Result(*values) for values in RESULT.iter_unpack(pair.results)]
+
+
+def _run_alone(
+    known: Sequence[Op], config: QueueConfig, process: Process
+) -> tuple[Failure | None, Sequence[Result]]:
     alone = Alone(process)
-    known = [operation for operation in operations if operation.code in alone.offered]
     failure = alone.attempt(config, known)
-    results = [Result(*values) for values in RESULT.iter_unpack(alone.results)]
-    return DriverReplay(
-        driver=process.name,
-        differs=failure is not None,
-        check=failure.check if failure else "",
-        clause=failure.clause if failure else "",
-        step=failure.step if failure else len(known),
-        detail=failure.detail if failure else "the driver does nothing wrong",
-        lines=tuple(_lines(known, results)),
-    )
+    return failure, [Result(*values) for values in RESULT.iter_unpack(alone.results)]
 
 
-def _lines(operations: Sequence[Op], results: Sequence[Result]) -> list[str]:
-    lines = []
-    for at, operation in enumerate(operations):
-        came = f": {result_in_words(operation, results[at])}" if at < len(results) else ""
-        lines.append(in_words(operation) + came)
-    return lines
+class _Asked:
+    """What a driver can be asked of a trace: ``known`` are the operations it has, of all there are."""
+
+    def __init__(
+        self, operations: Sequence[Op], config: QueueConfig, features: int, offered: Collection[int]
+    ) -> None:
+        self.operations = operations
+        self._places = [at for at, operation in enumerate(operations) if operation.code in offered]
+        self.known = [operations[at] for at in self._places]
+        missing = [name for name, bit in FEATURE_NAMES.items() if config.features & bit & ~features]
+        self._lacks_features = bool(missing)
+        self._untaken = [
+            f"create: the driver does not offer {name}, which the trace has negotiated" for name in missing
+        ]
+        self._untaken += [
+            f"step {at + 1} ({in_words(operation)}): the driver has no such operation"
+            for at, operation in enumerate(operations)
+            if operation.code not in offered
+        ]
+
+    @property
+    def untaken(self) -> tuple[str, ...]:
+        """What could not be asked, and why, one line each."""
+        return tuple(self._untaken)
+
+    def number(self, step: int) -> int:
+        """The place among all operations of the one at ``step`` among the known ones."""
+        if step < 0:
+            return step
+        return self._places[step] if step < len(self._places) else len(self.operations)
+
+    def hollow(self, broken: int | None) -> str:
+        """Why a run in which nothing is wrong says nothing; "" if it does say something."""
+        if not self._untaken:
+            return ""
+        absent = broken is not None and 0 <= broken < len(self.operations) and broken not in self._places
+        return self._untaken[0] if self._lacks_features or absent or not self.known else ""
+
+    def not_judged(self, driver: str, reason: str) -> DriverReplay:
+        """The answer where nothing can be judged."""
+        untaken = tuple(dict.fromkeys([reason, *self._untaken]))
+        step = len(self.operations)
+        return DriverReplay(driver, False, "", "", step, reason, (), untaken=untaken, judged=False)
+
+    def lines(self, results: Sequence[Result]) -> tuple[str, ...]:
+        """All operations in words, with what came of those that were asked."""
+        came = dict(zip(self._places, results, strict=False))
+        taken = set(self._places)
+        return tuple(
+            in_words(operation)
+            + (f": {result_in_words(operation, came[at])}" if at in came else "")
+            + ("" if at in taken else ": left out, the driver has no such operation")
+            for at, operation in enumerate(self.operations)
+        )
+
+
+_MEANT = frozenset(("status", "token", "length", "avail_idx", "used_idx"))
+"""Fields of a result in which drivers that have a policy of their own may not differ, either."""
+_WORDS = ("avail_idx", "used_idx", "avail_flags", "used_event", "num_free")
+
+
+def _both(
+    asked: _Asked,
+    step: int,
+    config: QueueConfig,
+    results: Sequence[Result],
+    *,
+    exact: bool,
+    pushes: bool,
+) -> Parting:
+    """The driver's side of a step and the reference's. A reference that cannot follow so far has none."""
+    operation = asked.known[step]
+    here = result_fields(results[step], detailed=True) if step < len(results) else {}
+    for name, unknown in (("status", STATUS_UNSUPPORTED), ("num_free", NUM_FREE_UNKNOWN)):
+        if here.get(name) == unknown:
+            del here[name]
+    before = packed(*asked.known[: step + 1])
+    if not exact:
+        told = b"".join(RESULT.pack(*result) for result in results[: step + 1])
+        size = len(told) // RESULT.size * OP.size
+        before = (
+            ByMeaning(config.has_callback, pushes).reference_operations(before[:size], told) + before[size:]
+        )
+    runner, last = ReferenceRunner(config), None
+    try:
+        for one in unpacked(before):
+            last = one, runner.step(one)
+    except (Violation, OperationError):
+        last = None
+    there = result_fields(last[1], detailed=True) if last is not None else {}
+    if last is not None and last[0].code != operation.code:  # it had nothing to do in this step
+        there = {name: there[name] for name in _WORDS}
+    number = asked.number(step) + 1
+    marked = None if exact else _MEANT
+    return parting(number, in_words(operation), ("driver", "reference"), here, there, marked=marked)

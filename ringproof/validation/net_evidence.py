@@ -9,10 +9,11 @@ from typing import Any
 
 from ..impl.device.device import Violation
 from ..impl.harness.frames import Frame
-from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig, NetResult, Op
-from ..impl.harness.net_runner import NetRunner
+from ..impl.harness.net_operations import FEATURE_NAMES, EventKind, NetConfig, NetResult, Op
+from ..impl.harness.net_runner import NetRunner, OperationError
 from ..journey.document import NetTrace, TraceError
 from ..journey.recording import Recorder
+from ..traces.parting import Parting, parting
 from .evidence import DriverReplay
 from .net_failure import NetFailure
 from .net_narration import net_op_in_words, net_result_in_words
@@ -110,7 +111,57 @@ def replay_net(
         wanted = document.extra.get("check")
         failure = found.get(str(wanted)) or min(found.values(), key=lambda one: one.step, default=None)
         lines = _lines(pair.played, pair.results, document.frames)
-        return _told(name, failure, "the driver does as it should", lines, len(pair.played))
+        told = _told(name, failure, "the driver does as it should", lines, len(pair.played))
+        if failure is None or not 0 <= failure.step < len(pair.played):
+            return told
+        both = _both(config, document.frames, pair.played[: failure.step + 1], pair.results, exact=exact)
+        return replace(told, both=both)
+
+
+def net_parting(document: NetTrace, library: Path, step: int, *, hang_seconds: float = 10.0) -> Parting:
+    """Both sides of a step, counted from 1: the driver's in ``library`` and the reference's.
+
+    Raises as :func:`replay_net`.
+    """
+    operations, config = document.operations[:step], _whole_config(document)
+    with NetPair(library, exact=False, patience=hang_seconds) as pair:
+        pair.keeps_results = True
+        pair.attempt(config, document.frames, operations)
+        return _both(config, document.frames, operations, pair.results, exact=True)
+
+
+def _both(
+    config: NetConfig,
+    frames: tuple[Frame, ...],
+    operations: Sequence[Op],
+    results: Sequence[NetResult],
+    *,
+    exact: bool,
+) -> Parting:
+    """The last of the operations on both sides; a side that did not come so far has nothing to show."""
+    runner, last = NetRunner(config, frames), None
+    try:
+        for op in operations:
+            last = runner.step(op)
+    except (Violation, OperationError):
+        last = None
+    here = _shown(results[len(operations) - 1]) if len(operations) <= len(results) else {}
+    there = _shown(last) if last is not None else {}
+    words = net_op_in_words(operations[-1], frames)
+    marked = None if exact else ("status", "pair")
+    return parting(len(operations), words, ("driver", "reference"), here, there, marked=marked)
+
+
+def _shown(result: NetResult) -> dict[str, Any]:
+    """The fields of a result that a reader wants."""
+    names = ("status", "length", "pair", "avail_idx", "used_idx", "avail_flags", "used_event", "num_free")
+    events = ", ".join(f"{_event_name(event.kind)} {event.value}" for event in result.events)
+    fields: dict[str, Any] = {name: getattr(result, name) for name in names}
+    return {**fields, "register accesses": len(result.accesses), "events": events}
+
+
+def _event_name(kind: int) -> str:
+    return EventKind(kind).name.lower() if kind in set(EventKind) else str(kind)
 
 
 def _on_reference(config: NetConfig, document: NetTrace) -> DriverReplay:

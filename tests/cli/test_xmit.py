@@ -384,7 +384,7 @@ def test_a_driver_of_another_hand(
 def test_what_a_driver_of_another_hand_cannot(
     pcap: Path, other_hand: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another transport, more pairs, a trace of its own run: one line each, exit code 2, and no file."""
+    """Another transport, more pairs, a trace of its own run: one line each, exit code 2, and no file; replayed, 3."""
     trace, driver = tmp_path / "run.json", ("--driver", str(other_hand))
     for words, line in (
         ((), "does not know legacy devices (see --transport)"),
@@ -400,7 +400,7 @@ def test_what_a_driver_of_another_hand_cannot(
     legacy = tmp_path / "legacy.json"
     assert run(["xmit", "--pcap", str(pcap), "--reference-only", "--trace", str(legacy), "-q"]) == 0
     capsys.readouterr()
-    assert run(["replay", str(legacy), *driver]) == 2
+    assert run(["replay", str(legacy), *driver]) == 3
     assert "legacy devices" in capsys.readouterr().err
 
 
@@ -430,4 +430,4 @@ def test_a_replay_that_breaks_a_rule_says_so(
     assert ", and breaks " in capsys.readouterr().out
     assert run(["replay", str(trace), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["violated"] is True
-    assert run(["replay", str(trace), "--driver", str(other_hand)]) == (2 if name == "X21" else 0)
+    assert run(["replay", str(trace), "--driver", str(other_hand)]) == (3 if name == "X21" else 0)
