@@ -58,7 +58,16 @@ class EntriesReader(ItfReader):
 
         ``last`` is the number of the last state. Raises TraceError where one has not its form.
         """
-        readers: dict[str, Callable[[object, str], object]] = {
+        known = self.entries(last)
+        extra = {name: item for name, item in meta.items() if name not in own}
+        for name, item in extra.items():
+            if name in known:
+                known[name](item, f"#meta.{name}")
+        return extra
+
+    def entries(self, last: int) -> dict[str, Callable[[object, str], object]]:
+        """What reads each entry of a fixed form, given its value and place, by the entry's name."""
+        return {
             **dict.fromkeys(("conjunct", "not_replayed", "driver", "check", "clause"), self._text),
             **dict.fromkeys(("compared", "injection", "origin"), self._text),
             "alone": self._truth,
@@ -66,11 +75,6 @@ class EntriesReader(ItfReader):
             "other_features": self._other_features,
             "explanation": lambda value, place: self.told(value, place, last),
         }
-        extra = {name: item for name, item in meta.items() if name not in own}
-        for name, item in extra.items():
-            if name in readers:
-                readers[name](item, f"#meta.{name}")
-        return extra
 
     def told(self, value: object, place: str, last: int) -> Told:
         """The entry ``explanation``. Raises TraceError naming the place in it."""

@@ -24,7 +24,7 @@ _INTEGER = frozenset((int,))
 _LONGEST_PLACE = 160  # characters of it in a message
 _SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|\\u00[01789]|\\[bfr]|[\x7f-\x9f]")
 _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class TraceError(BadInputError):

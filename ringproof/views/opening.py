@@ -100,8 +100,9 @@ def broken_step(document: Document, total: int) -> int | None:
     if not document.property:
         return None
     step = document.extra.get("step")
-    failed = isinstance(step, int) and not isinstance(step, bool) and -1 <= step < total - 1
-    return step + 1 if failed else total - 1
+    if isinstance(step, int) and not isinstance(step, bool) and -1 <= step < total - 1:
+        return step + 1
+    return total - 1
 
 
 def load_window(path: Path, around: int | None = None, most: int = WINDOW) -> Window:
