@@ -38,7 +38,7 @@ lies behind the avail ring, but is about entries of the used ring, and avail_eve
 _ON_DIALS = frozenset(name for ring in _RINGS for _, name in ring[4])
 _TABLES = frozenset(("next", "flags", "data", "avail_ring", "used_ring"))
 _TOLD_ELSEWHERE = frozenset(
-    ("result", "expected", "observed", "registers", "events", "journey", "queues", "statistics")
+    ("result", "expected", "observed", "registers", "events", "journey", "queues", "statistics", "words")
 )
 
 
@@ -241,7 +241,7 @@ class _Drawing:
         said = f"{was} → {shown}" if was is not None else shown
         colour = {"accused": "red bold", "changed": "teal bold"}.get(mark, "ink")
         sign = "! " if mark == "accused" else ""
-        label = min(wide * 0.57, 130)
+        label = max(min(wide * 0.57, 130), min(7.8 * len(sign + name), wide * 0.68))
         self._canvas.text(x, y, f"{sign}{name}", f"mono {colour if mark else 'quiet'}", 12, room=label)
         self._canvas.text(x + label + 4, y, said, f"mono {colour}", 12, room=wide - label - 4)
 
