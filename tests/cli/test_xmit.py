@@ -384,7 +384,7 @@ def test_a_driver_of_another_hand(
 def test_what_a_driver_of_another_hand_cannot(
     pcap: Path, other_hand: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another transport, more pairs, a trace of its own run: one line each, exit code 2, and no file; replayed, 3."""
+    """Another transport, more pairs, a trace of its own run: one line each, exit code 2; replayed, 3."""
     trace, driver = tmp_path / "run.json", ("--driver", str(other_hand))
     for words, line in (
         ((), "does not know legacy devices (see --transport)"),
