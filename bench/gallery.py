@@ -96,7 +96,7 @@ def _row(name: str, scene: Scene) -> str:
     if name in STEPS_ONLY:
         breaks = f"no longer holds: {breaks}"
     alt = escape(f"step {_shown(scene)} of {name}, drawn")
-    picture = f'<a href="{name}.svg"><img src="{name}.svg" width="240" alt="{alt}"></a>'
+    picture = f'<a href="{name}.svg"><img src="{name}.svg" width="320" alt="{alt}"></a>'
     return f"| {told} | {breaks} | {_clause(name, scene)} | {len(scene.steps) - 1} | {picture} |\n"
 
 
