@@ -28,7 +28,7 @@ from .exploration import Allowance, Explorer, Spent
 from .ledger import Breach
 from .properties import PARTS
 from .unavoidable import unavoidable
-from .variant import nearest
+from .variant import LONG_ROUNDS, nearest
 
 Attempt = Callable[[QueueConfig, list[Op]], object | None]
 """Runs operations on a new queue of the accused driver: what fails first, None if nothing does."""
@@ -143,12 +143,14 @@ def _on_the_reference(document: TraceDocument, reference: ModuleType) -> dict[st
 
 def _on_the_driver(document: TraceDocument, attempt: Attempt, most: int) -> dict[str, Any]:
     step = document.extra.get("step")
-    inside = [op for op in document.operations[1:] if op.code == Code.ROUNDS]
-    if len(document.operations) > _LONGEST or inside or not isinstance(step, int) or step < 0:
+    if len(document.operations) > _LONGEST or not isinstance(step, int) or step < 0:
         return {}
+    if any(op.code == Code.ROUNDS and op.a >= LONG_ROUNDS for op in document.operations):
+        return {}  # sixty times over they would take longer than the explanation is worth
 
     def passes(config: QueueConfig, ops: list[Op]) -> bool:
-        return attempt(config, ops) is None
+        # What a driver has lost shows when it is asked for the whole queue.
+        return attempt(config, [*ops, Op(Code.ADD, a=config.queue_size)]) is None
 
     return _variant(document, step + 1, passes, most)
 

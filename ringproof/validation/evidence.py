@@ -10,6 +10,7 @@ from ..impl.device.device import Violation
 from ..impl.harness.operations import NUM_FREE_UNKNOWN, OP, RESULT, STATUS_UNSUPPORTED, Code, Op, Result
 from ..impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner
 from ..traces.document import FEATURE_NAMES, TraceDocument, TraceError
+from ..traces.explanation import Part, explained
 from ..traces.parting import Parting, parting
 from ..traces.recording import record, record_alone
 from ..traces.variables import result_fields
@@ -20,8 +21,11 @@ from .generator import packed, unpacked
 from .narration import in_words, result_in_words
 from .pairing import Pair
 from .process import Process
+from .verdicts import VERDICTS
 
 _LONGEST = 5_000  # operations of a trace that is kept; longer ones help nobody
+_MOST_TRIES = 60  # runs of the driver that look for one that passes
+_MOST_CRASHES = 15  # the same where each that fails takes a new worker
 
 
 def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
@@ -46,7 +50,38 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
             "compared": "byte for byte" if pair.exact else "by meaning",
         },
     )
+    parts = _parts(failure, pair)
+    if failure.kind == "hang":
+        document = explained(document, parts=parts)
+    else:
+        most = _MOST_CRASHES if failure.kind == "crash" else _MOST_TRIES
+        document = explained(document, pair.attempt, parts=parts, most=most)
     return _saved(document, failure.check, pair.process.name, directory)
+
+
+def _parts(failure: Failure, pair: Pair) -> tuple[Part, ...]:
+    """The check that failed, and those of the same property that the device made in this run and found kept.
+
+    The device must have run the failure last. A driver that is lost leaves nothing to ask.
+    """
+    broken = _broken(failure, f"the driver does as the {pair.profile} reference does")
+    if failure.kind != "finding":
+        return (broken,)
+    held = (
+        Part(one.check, f"{one.detail} ({one.clause})", True)
+        for one in pair.process.seen()
+        if one.property == failure.property and one.checked and not one.count and one.check != failure.check
+    )
+    return (broken, *held)
+
+
+def _broken(failure: Failure, otherwise: str) -> Part:
+    """The check that failed, in the words of what it asks for; ``otherwise`` where no table has any."""
+    words = {verdict.name: verdict.sentence for verdict in VERDICTS.values()}
+    said = words.get(failure.check, otherwise)
+    if failure.kind in ("crash", "hang"):
+        said = "the driver comes back from every operation"
+    return Part(failure.check, f"{said} ({failure.clause})", False, failure.detail, True)
 
 
 def keep_alone(failure: Failure, alone: Alone, directory: Path, *, injection: str = "") -> Path | None:
@@ -68,6 +103,7 @@ def keep_alone(failure: Failure, alone: Alone, directory: Path, *, injection: st
             **({"injection": injection} if injection else {}),
         },
     )
+    document = explained(document, parts=(_broken(failure, "the driver keeps to it"),))
     return _saved(document, injection or failure.check, alone.process.name, directory)
 
 

@@ -11,6 +11,7 @@ from itertools import product
 from ..impl.harness.operations import RESULT, Code, Op, OpFlag, Result
 from ..impl.harness.reference_runner import QueueConfig, ReferenceRunner, Violation
 from .failure import Failure
+from .plainest import plainest
 
 _ROUND = (Op(Code.ADD, a=1), Op(Code.KICK), Op(Code.READ, a=1), Op(Code.COMPLETE, c=1), Op(Code.GET))
 _FEW_ROUNDS = 3  # are all written out
@@ -143,7 +144,7 @@ def reduced(failure: Failure, attempt: Attempt, seconds: float) -> Failure:
     """Return the failure with as few and as simple operations as ``seconds`` allow to find.
 
     What is returned failed the same check when ``attempt`` ran it, or is ``failure`` itself when nothing
-    shorter did.
+    shorter did. A short one is then told as plainly as a few more tries allow.
     """
     deadline = Deadline(seconds)
     best = failure.cut()
@@ -166,7 +167,7 @@ def reduced(failure: Failure, attempt: Attempt, seconds: float) -> Failure:
                     break
             shortest(best.operations, fails, deadline)
             break
-    return _unrolled(best, failure, attempt, deadline)
+    return plainest(_unrolled(best, failure, attempt, deadline), attempt)
 
 
 def _unrolled(best: Failure, failure: Failure, attempt: Attempt, deadline: Deadline) -> Failure:
