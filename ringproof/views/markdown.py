@@ -16,7 +16,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]|~#$^=]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _AT_START = re.compile(r"\A(\d{1,9})([.)])|\A([-+])")
 _LINKED = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)(?=://)|(?P<www>\bwww)(?=\.)|(?P<at>@)|(?P<mail>\bmailto)(?=:)"
-    r"|(?P<issue>\bGH)(?=-\d)|(?P<emoji>:)(?=[a-z0-9_+-]+:)|(?P<commit>\b[0-9a-f]{6})(?=[0-9a-f]+\b)",
+    r"|(?P<issue>\bGH)(?=-\d)|(?P<number>#)(?=\d)|(?P<emoji>:)(?=[a-z0-9_+-]+:)|(?P<commit>[0-9a-f]{6})(?=[0-9a-f])",
     re.IGNORECASE,
 )
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -1,7 +1,8 @@
 """A trace for a wave viewer: a value change dump (VCD) of the indices, flags and tables over the steps."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from vcd import VCDWriter
@@ -15,6 +16,10 @@ Place: TypeAlias = tuple[tuple[str, ...], str]
 """Where a signal stands: its scopes, from the outermost on, and its name."""
 Signal: TypeAlias = bool | int | str | None
 """A value of a signal; None where it has none."""
+Signals: TypeAlias = dict[Place, Signal | list[Any]]
+"""What a state says, by signal; a table is one list in the place that its entries' names begin with."""
+State: TypeAlias = dict[str, Signals]
+"""What a state says, by the variable that says it; "" for the step itself."""
 
 MOST_ENTRIES = 64
 _INDEX_BITS = 16
@@ -42,20 +47,20 @@ def render_vcd(scene: Scene) -> str:
     events: they happen at a step and have no value; ``violated`` is a wire that stays up from the broken
     step on.
     """
-    states = [signals(step, scene.broken) for step in scene.steps]
+    changes = list(_changes(scene))
+    shapes = _shapes(changes)
     file = io.StringIO()
     # The date is left out, so that the same trace gives the same file.
     title = clean(scene.title).replace("$", "").encode("ascii", "backslashreplace").decode()
     writer = VCDWriter(
         file, timescale="1 ns", date="", version="ringproof", comment=f"one nanosecond is one step; {title}"
     )
-    shapes = _shapes(states)
     with writer:
         names = _Names()
         events = {place: writer.register_var(*names.of(place), VarType.event, init=True) for place in _EVENTS}
         variables = {place: _registered(writer, names.of(place), shape) for place, shape in shapes.items()}
-        for step, state in zip(scene.steps, states, strict=True):
-            for place, value in _changed(state, states[step.number - 1] if step.number else None):
+        for step, changed in zip(scene.steps, changes, strict=True):
+            for place, value in changed.items():
                 writer.change(variables[place], step.number, _written(value, shapes[place]))
             if step.number:
                 for place in happened(scene, step):
@@ -72,7 +77,8 @@ def happened(scene: Scene, step: Step) -> Iterator[Place]:
     accesses = step.values.get("registers")
     records = [each for each in accesses if isinstance(each, Mapping)] if isinstance(accesses, list) else []
     written = any(
-        each.get("register") == "queue_notify" and (each.get("write") or each.get("access") == "write")
+        str(each.get("register")).startswith("queue_notify")
+        and (each.get("write") or each.get("access") == "write")
         for each in records
     )
     if written or told.get("notifies"):
@@ -83,40 +89,50 @@ def happened(scene: Scene, step: Step) -> Iterator[Place]:
         yield _EVENTS[2]
 
 
-def signals(step: Step, broken: int | None) -> dict[Place, Signal | list[Any]]:
-    """What a step's state says, by signal; a table is still one list, to be compared as a whole."""
+def _changes(scene: Scene) -> Iterator[dict[Place, Signal]]:
+    """For each step the signals that it changed."""
+    told: dict[str, tuple[Any, Signals]] = {}
+    before: State = {}
+    for step in scene.steps:
+        state: State = {"": _of_step(step, scene.broken)}
+        for name, value in step.values.items():
+            if name in _NO_WAVE:
+                continue
+            if name not in told or not _same(told[name][0], value):
+                told[name] = value, _of_variable(name, value)
+            state[name] = told[name][1]  # the same object while the variable says the same
+        yield dict(_changed(state, before))
+        before = state
+
+
+def _of_step(step: Step, broken: int | None) -> Signals:
     trace = ("trace",)
-    found: dict[Place, Signal | list[Any]] = {
+    return {
         (trace, "step"): step.number,
         (trace, "lane"): step.lane,
         (trace, "action"): step.words,
         (trace, "outcome"): step.outcome,
         (trace, "violated"): broken is not None and step.number >= broken,
     }
-    for name, value in step.values.items():
-        if name not in _NO_WAVE:
-            found |= _of_variable(name, value)
-    return found
 
 
-def _of_variable(name: str, value: Any) -> dict[Place, Signal | list[Any]]:
+def _of_variable(name: str, value: Any) -> Signals:
     side = "ring" if name in _RING else "device" if name in _DEVICE else _SCOPE_OF.get(name, "driver")
     if isinstance(value, bool | int | str):
-        found: dict[Place, Signal | list[Any]] = {((side,), name): value}
+        found: Signals = {((side,), name): value}
         if name in _BITS and isinstance(value, int):
             found[(side,), _BITS[name]] = bool(value & 1)
         return found
     if isinstance(value, list):
-        records = [each for each in value if isinstance(each, Mapping)]
-        if name in ("queues", "statistics") and len(records) == len(value):
+        if name in ("queues", "statistics") and all(isinstance(each, Mapping) for each in value):
             return {
                 ((side, f"{name}_{_number(record, place)}"), field): _single(each)
-                for place, record in enumerate(records)
+                for place, record in enumerate(value)
                 for field, each in record.items()
                 if field not in _NUMBERED
             }
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in value)
-        if name != "in_flight" and value and whole and len(value) <= MOST_ENTRIES:
+        whole = set(map(type, value)) == {int}
+        if name != "in_flight" and whole and len(value) <= MOST_ENTRIES:
             return {((side, name), name): value}
     return {((side,), name): _single(value)}
 
@@ -141,28 +157,23 @@ def _single(value: Any) -> Signal:
 _STRING, _WIRE = 0, 1
 
 
-def _shapes(states: list[dict[Place, Signal | list[Any]]]) -> dict[Place, int]:
+def _shapes(changes: Sequence[Mapping[Place, Signal]]) -> dict[Place, int]:
     """How each signal is written: _STRING, _WIRE, or the bits of its vector; tables entry by entry."""
-    seen: dict[Place, set[type]] = {}
-    lowest: dict[Place, int] = {}
-    highest: dict[Place, int] = {}
-    before: dict[Place, Signal | list[Any]] = {}
-    for state in states:
-        for whole, value in state.items():
-            if whole in before and _same(before[whole], value):
-                continue
-            for place, each in _entries(whole, value):
-                seen.setdefault(place, set()).add(type(each))
-                if isinstance(each, int):
-                    lowest[place] = min(each, lowest.get(place, each))
-                    highest[place] = max(each, highest.get(place, each))
-        before = state
+    values: dict[Place, list[Signal]] = {}
+    for changed in changes:
+        for place, value in changed.items():
+            if place in values:
+                values[place].append(value)
+            else:
+                values[place] = [value]
     shapes = {}
-    for place, types in seen.items():
+    for place, held in values.items():
+        types = set(map(type, held)) - {type(None)}
         if types == {bool}:
             shapes[place] = _WIRE
         elif types == {int}:
-            low, high = lowest[place], highest[place]
+            numbers = [each for each in held if isinstance(each, int)]
+            low, high = min(numbers), max(numbers)
             need = max(high.bit_length() + (low < 0), (-low - 1).bit_length() + 1 if low < 0 else 1)
             shapes[place] = next((bits for bits in (_INDEX_BITS, 32, 64) if need <= bits), need)
         else:
@@ -173,24 +184,31 @@ def _shapes(states: list[dict[Place, Signal | list[Any]]]) -> dict[Place, int]:
 def _entries(place: Place, value: Signal | list[Any]) -> Iterator[tuple[Place, Signal]]:
     """A table's entries as signals next_0, next_1, ... in a scope of their own; all else as it is."""
     if isinstance(value, list):
-        scope, name = place
-        for number, each in enumerate(value):
-            yield (scope, f"{name}_{number}"), each
+        yield from zip(_entry_places(place, len(value)), value, strict=True)
     else:
         yield place, value
 
 
-def _changed(
-    state: Mapping[Place, Signal | list[Any]],
-    before: Mapping[Place, Signal | list[Any]] | None,
-) -> Iterator[tuple[Place, Signal]]:
-    """The signals that a state changed, all of them for the first one; those that went have no value."""
-    for whole, value in state.items():
-        if before is None or whole not in before or not _same(before[whole], value):
-            yield from _entries(whole, value)
-    if before is not None and before.keys() != state.keys():
-        for whole in before.keys() - state.keys():
-            yield from ((place, None) for place, _ in _entries(whole, before[whole]))
+@lru_cache(maxsize=256)
+def _entry_places(place: Place, count: int) -> tuple[Place, ...]:
+    scope, name = place
+    return tuple((scope, f"{name}_{number}") for number in range(count))
+
+
+def _changed(state: State, before: State) -> Iterator[tuple[Place, Signal]]:
+    """The signals that a state changed; those that went have no value."""
+    for name, found in state.items():
+        old = before.get(name, {})
+        if old is found:
+            continue
+        for whole, value in found.items():
+            if whole not in old or not _same(old[whole], value):
+                yield from _entries(whole, value)
+        for whole in old.keys() - found.keys() if old else ():
+            yield from ((place, None) for place, _ in _entries(whole, old[whole]))
+    for name in before.keys() - state.keys():
+        for whole, value in before[name].items():
+            yield from ((place, None) for place, _ in _entries(whole, value))
 
 
 def _registered(writer: VCDWriter, place: Place, shape: int) -> Variable[Any]:
@@ -216,7 +234,7 @@ class _Names:
 
 
 def _same(one: Signal | list[Any], other: Signal | list[Any]) -> bool:
-    return type(one) is type(other) and one == other
+    return one is other or (type(one) is type(other) and one == other)
 
 
 def _identifier(name: str) -> str:
