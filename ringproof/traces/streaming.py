@@ -27,7 +27,7 @@ from .reading import UNKNOWN, DocumentReader
 _CHUNK = 1 << 16
 _STATES_BEGIN = b'"states": [\n'
 _OPERATIONS = "operations"
-_LONGEST_NUMBER = 400  # digits
+_LONGEST_NUMBER = 4_000  # digits; Python itself reads no more than 4,300
 _MANY_DIGITS = b"0" * _LONGEST_NUMBER
 _DIGITS = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
 _LONG_NUMBER = re.compile(rb"[\s,:\[]-?[0-9]{%d}" % _LONGEST_NUMBER)
@@ -74,7 +74,7 @@ class TraceWriter:
         names = itf.variables(state)
         if not self.count:
             self._names = names
-        elif names != self._names:
+        elif names != self._names and set(names) != set(self._names):
             raise ValueError(f"state {self.count} has other variables than the first")
         if (op is None) == (bool(self.count) and _OPERATIONS in self.meta):
             raise ValueError(f"state {self.count} comes {'without' if op is None else 'with'} an operation")
@@ -106,7 +106,7 @@ class TraceWriter:
             file.write(b',\n"params": [],\n"vars": ' + json.dumps(self._names).encode())
             file.write(b',\n"states": [\n')
             self._states.seek(0)
-            shutil.copyfileobj(self._states, file, 1 << 20)
+            shutil.copyfileobj(self._states, file, _CHUNK)
             file.write(b"\n]}\n")
 
     def _write_meta(self, file: IO[bytes]) -> None:
@@ -123,7 +123,7 @@ class TraceWriter:
         tail = ",\n" + json.dumps(after, indent=1)[2:] if after else "\n}"
         file.write(f'{head} "{_OPERATIONS}": [\n'.encode())
         self._operations.seek(0)
-        shutil.copyfileobj(self._operations, file, 1 << 20)
+        shutil.copyfileobj(self._operations, file, _CHUNK)
         file.write(f"\n ]{tail}".encode())
 
 
