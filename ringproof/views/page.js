@@ -80,7 +80,7 @@ function rowsOf(number, state) {
 
 function changeTable(rows) {
   if (!rows.length) return make("p", { class: "soft" }, "Nothing that is shown here.");
-  return make("div", { class: "scroll", "data-wide": true }, make("table", { class: "changes" },
+  return scroll("What changed", "", make("table", { class: "changes" },
     make("thead", null, make("tr", null, ["variable", "before", "after"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", null, rows.map((change) => make("tr", { class: change.wrong ? "wrong" : change.old === null ? "still" : "changed" },
       make("th", { scope: "row" }, change.wrong ? make("span", { class: "sign", title: "what the property is about" }, "✗ ") : null, change.name),
@@ -92,9 +92,9 @@ function sourceList(step) {
     const [side, file, line, where, text, variables, seeded] = story.sources[at];
     return make("li", { class: seeded ? "seeded" : "" },
       make("p", { class: "where" }, make("span", { class: "chip" }, side === "c" ? "C" : side), ` ${file}:${line} `, make("b", null, where),
+        variables.length ? `, changes ${variables.join(", ")}` : null,
         seeded ? make("span", { class: "chip bad" }, "✗ seeded defect") : null),
-      make("div", { class: "scroll", "data-wide": true }, make("pre", null, make("code", null, text))),
-      variables.length ? make("p", { class: "soft" }, `changes ${variables.join(", ")}`) : null);
+      make("pre", null, make("code", null, text)));
   }));
 }
 
@@ -114,8 +114,8 @@ function reachable() {
     if (scrolls) {
       box.tabIndex = 0;
       box.setAttribute("role", "group");
-      box.setAttribute("aria-label", "Scrollable");
-    } else box.removeAttribute("tabindex");
+      box.setAttribute("aria-label", `${box.dataset.label}, scrolls`);
+    } else for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
   }
 }
 
@@ -207,7 +207,13 @@ addEventListener("hashchange", () => {
   const number = linked();
   if (number !== null) go(number);
 });
-addEventListener("resize", () => { showRows(); reachable(); });
+let width = innerWidth;
+addEventListener("resize", () => {
+  showRows();
+  if (innerWidth !== width) by("figure").replaceChildren(...figure(now, stateAt(now), now ? stateAt(now - 1) : null));
+  width = innerWidth;
+  reachable();
+});
 
 // -- begin -------------------------------------------------------------------------------------------------
 

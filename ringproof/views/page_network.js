@@ -16,7 +16,7 @@ function registers(state) {
       make("span", { class: "soft" }, ` ${8 * (count(access.width) ?? 0)} bits${times > 1 ? `, ${plural(times, "time")}` : ""}${bell ? ", the doorbell" : ""}`));
   });
   return [make("section", { class: "card registers" }, make("h4", null, "Registers in this step"),
-    make("div", { class: "scroll short", "data-tall": true }, make("ol", null, lines)))];
+    scroll("Registers in this step", "short", make("ol", null, lines)))];
 }
 
 function queues(state, before) {
@@ -34,7 +34,7 @@ function queues(state, before) {
       .filter((name) => !["queue", "queue_size", ...(size ? IN_RINGS : [])].includes(name))
       .map((name) => [name, name === "num_free" ? `${shown(name, queue[name])} of ${size}` : shown(name, queue[name]), mark(name)]);
     return make("section", { class: "queue" }, make("h4", null, `Queue ${shown("queue", queue.queue)}`),
-      make("div", { class: "rings" }, drawn.map((ring) => make("div", { class: "scroll", "data-wide": true }, ring))),
+      make("div", { class: "rings" }, drawn.map((ring) => scroll(`Ring of queue ${shown("queue", queue.queue)}`, "", ring))),
       card("Driver and device", facts, "plainly"));
   });
 }
@@ -59,7 +59,7 @@ function journey(state) {
     const item = make("li", null, sentWords(sent));
     const chain = [...records(sent.descriptors), ...records(sent.table)];
     if (sent.outcome === "queued" && chain.length) {
-      item.append(make("div", { class: "scroll", "data-wide": true }, make("table", { class: "chain" },
+      item.append(scroll(`The chain of frame ${sent.frame}`, "", make("table", { class: "chain" },
         make("caption", { class: "unseen" }, `The chain of frame ${sent.frame}`),
         make("thead", null, make("tr", null, ["descriptor", "address", "bytes", "flags", "next"].map((text) => make("th", { scope: "col" }, text)))),
         make("tbody", null, chain.map((entry) => make("tr", null,

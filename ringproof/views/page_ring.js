@@ -12,6 +12,9 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+/** A place that may scroll when what is in it is too large; `label` names it where it does. */
+const scroll = (label, size, ...children) => make("div", { class: `scroll ${size}`, "data-label": label }, children);
+
 const round = (number) => Math.round(number * 10) / 10;
 
 /** How a place is marked in this step: "wrong" if the broken property is about it, "changed", or "". */
@@ -40,7 +43,7 @@ const HANDS = {
 };
 const LABEL = 94;
 const EDGE = 20;
-const RADII = [[8, 84], [16, 96], [32, 124], [64, 168]];
+const RADII = [[8, 84], [16, 100], [32, 124], [64, 168]];
 
 const point = (radius, angle) => [round(radius * Math.sin(angle)), round(-radius * Math.cos(angle))];
 
@@ -74,8 +77,11 @@ function spread(labels, height) {
  */
 function circle(ring, mark) {
   const { size, contents, hands } = ring;
-  const slots = contents && size <= 64 ? size : 0;
-  const outer = (RADII.find(([most]) => slots <= most) ?? RADII[3])[1];
+  const radius = (number) => (RADII.find(([most]) => number <= most) ?? RADII[3])[1];
+  // Many slots need room; without it the ring is drawn as a band, as that of a large queue is.
+  const fits = size <= 16 || 2 * (radius(size) + EDGE + LABEL + 4) <= document.getElementById("figure").clientWidth;
+  const slots = contents && size <= 64 && fits ? size : 0;
+  const outer = radius(slots);
   const inner = outer - (slots > 32 ? 22 : 28);
   const width = 2 * (outer + EDGE + LABEL + 4);
   const height = 2 * outer + 40;
@@ -192,7 +198,7 @@ function rings(state, found, mark) {
     if (!found.size || !hands.length) continue;
     const known = count(state.get(name === "avail" ? "read_idx" : "last_used_idx"));
     const contents = found[name];
-    said.push(make("div", { class: "scroll", "data-wide": true }, circle({
+    said.push(scroll(title, "", circle({
       name, title, size: found.size, contents: contents && contents.length >= found.size ? contents : null,
       hands, owner, waiting: unread, waitingFrom: known, number: unread.length,
       sub: known === null ? plural(found.size, "slot") : `${unread.length} ${waits}`,
@@ -237,7 +243,7 @@ function descriptors(state, found, mark) {
         cell("next", at, String(next[at])),
         told ? [cell("addr", at, `0x${addr[at].toString(16)}`), cell("len", at, String(len[at]))] : null);
     })));
-  const box = make("div", { class: "scroll tall", "data-tall": true }, make("div", { class: "linked" }, table, links(state, found, mark)));
+  const box = scroll("Descriptor table", "tall", make("div", { class: "linked" }, table, links(state, found, mark)));
   return [make("section", { class: "table" }, make("h4", null, "Descriptor table"), box)];
 }
 
@@ -249,7 +255,7 @@ function indirect(state, mark) {
       key === "addr" && isCount(entry.addr) ? `0x${entry.addr.toString(16)}` : shown(key, entry[key]));
     return make("section", { class: "table" },
       make("h4", null, `Indirect ${name}: `, make("span", { class: `chip ${mark("tables", name)}` }, table.allocated ? "allocated" : "freed")),
-      make("div", { class: "scroll", "data-wide": true }, make("table", { class: "descriptors" },
+      scroll(`Indirect ${name}`, "", make("table", { class: "descriptors" },
         make("thead", null, make("tr", null, ["entry", "flags", "next", "addr", "len"].map((text) => make("th", { scope: "col" }, text)))),
         make("tbody", null, records(table.entries).map((entry, at) => make("tr", null,
           make("th", { scope: "row" }, String(at)), ["flags", "next", "addr", "len"].map((key) => part(entry, at, key))))))));

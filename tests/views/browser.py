@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, sync_playwright
 
 from ringproof.views.page import render_page
 from ringproof.views.scene import Scene
@@ -20,38 +21,48 @@ Scheme = Literal["light", "dark"]
 class Opened:
     """A page in a browser, with what it complained of and asked for; both must be empty when it closes."""
 
-    def __init__(self, browser: Browser, file: Path, scheme: Scheme, width: int, script: bool) -> None:
+    def __init__(self, page: Page, file: Path) -> None:
         """Nothing is loaded before :meth:`visit`."""
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            java_script_enabled=script,
-            bypass_csp=False,
-        )
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(5_000)
+        self.page = page
         self.file = file
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
 
     def visit(self, place: str = "") -> Page:
         """Open the page at a place such as "#step=2"."""
         self.page.goto(self.file.as_uri() + place)
         return self.page
 
+    def _console(self, message: ConsoleMessage) -> None:
+        self.complaints.append(message.text)
+
+    def _error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
     def __enter__(self) -> Self:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", self._error)
+        self.page.on("dialog", self._dialog)
+        self.page.on("request", self._request)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        self.context.close()
+        self.page.remove_listener("console", self._console)
+        self.page.remove_listener("pageerror", self._error)
+        self.page.remove_listener("dialog", self._dialog)
+        self.page.remove_listener("request", self._request)
         if kind is None:
             assert self.complaints == []
-            assert {url.split("#")[0] for url in self.requests} <= {self.file.as_uri()}
+            assert {url.split("#")[0] for url in self.requests} == {self.file.as_uri()}
 
 
 Open = Callable[..., Opened]
@@ -68,13 +79,41 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+class Looks:
+    """A page for each scheme, width, and with or without scripts: to start one costs more than a test."""
+
+    def __init__(self, browser: Browser) -> None:
+        """No page is there before :meth:`page` asks for it."""
+        self.browser = browser
+        self.pages: dict[tuple[Scheme, int, bool], Page] = {}
+
+    def page(self, scheme: Scheme, width: int, script: bool) -> Page:
+        """The page that looks so."""
+        look = (scheme, width, script)
+        if look not in self.pages:
+            self.pages[look] = self.browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=script
+            ).new_page()
+            self.pages[look].set_default_timeout(10_000)
+        return self.pages[look]
+
+
+@pytest.fixture(scope="session")
+def looks(browser: Browser) -> Looks:
+    """The pages of this run."""
+    return Looks(browser)
+
+
 @pytest.fixture
-def opens(browser: Browser, tmp_path: Path) -> Open:
-    """Writes the page of a scene and opens it: ``opens(scene, scheme="dark", width=390, script=False)``."""
+def opens(looks: Looks, tmp_path: Path) -> Open:
+    """Writes a page, or that of a scene, and opens it: ``opens(scene, "dark", width=390, script=False)``."""
 
-    def opened(scene: Scene, scheme: Scheme = "light", width: int = 1280, script: bool = True) -> Opened:
-        file = tmp_path / "trace.html"
-        file.write_text(render_page(scene), encoding="utf-8")
-        return Opened(browser, file, scheme, width, script)
+    def opened(
+        scene: Scene | str, scheme: Scheme = "light", width: int = 1280, script: bool = True
+    ) -> Opened:
+        file = tmp_path / f"trace-{next(numbers)}.html"
+        file.write_text(scene if isinstance(scene, str) else render_page(scene), encoding="utf-8")
+        return Opened(looks.page(scheme, width, script), file)
 
+    numbers = count()
     return opened

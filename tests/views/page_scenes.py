@@ -10,6 +10,7 @@ from ringproof.journey.making import make_net_trace
 from ringproof.traces.itf import TraceState
 from ringproof.traces.recording import record, record_alone
 from ringproof.traces.wording import changes
+from ringproof.views.page import render_page
 from ringproof.views.scene import Explanation, Part, Scene, Source, Step
 from ringproof.views.staging import scene_of
 
@@ -37,6 +38,12 @@ def queue_scene(size: int, count: int = 60, *, ops: tuple[Op, ...] | None = None
         driver="a driver of tests",
     )
     return scene_of(document, sources=False)
+
+
+@cache
+def long_page() -> str:
+    """The page of ten thousand steps on the largest queue whose tables are shown."""
+    return render_page(queue_scene(64, 9_999))
 
 
 @cache
