@@ -33,7 +33,7 @@ _DEVICE = frozenset(("read_idx", "in_flight", "notifications"))
 _SCOPE_OF = {"queues": "ring", "statistics": "driver", "events": "driver", "registers": "device"}
 _BITS = {"avail_flags": "no_interrupt", "used_flags": "no_notify"}
 """Suppression words whose lowest bit is a wire of its own."""
-_NO_WAVE = frozenset(("result", "expected", "observed", "journey"))
+_NO_WAVE = frozenset(("result", "expected", "observed", "journey", "words"))
 _NUMBERED = ("queue", "pair")
 _EVENTS: tuple[Place, ...] = ((("driver",), "kick"), (("device",), "interrupt"), (("trace",), "violation"))
 
