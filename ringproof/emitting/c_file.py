@@ -17,7 +17,7 @@ from ..journey.document import NetTrace
 from ..traces.document import FEATURE_NAMES, TraceDocument
 from ..validation.narration import in_words
 from ..views.opening import Document
-from .telling import by_meaning, story
+from .telling import by_meaning, number_of_step, story
 from .text import c_comment, c_string, plain
 
 PARTS = ("memory.c", "device.c", "operations.c", "program.c")
@@ -146,6 +146,7 @@ def _setting(document: TraceDocument) -> str:
     features = " | ".join(["UINT64_C(0)", *(f"RP_F_{name}" for name in names)])
     about_flags = document.extra.get("check") == "avail-flags-0-with-event-idx"
     judges = "true" if about_flags else "((driver->traits & RP_TRAIT_LINUX_3_11) == 0)"
+    about_destroy = number_of_step(document) == len(document.operations) > 0
     about_create = document.extra.get("check") == "create-succeeds"
     return "\n".join(
         [
@@ -155,6 +156,7 @@ def _setting(document: TraceDocument) -> str:
             f"#define HAS_CALLBACK {int(config.has_callback)}",
             f"#define QUEUE_INDEX  {config.queue_index}u",
             f"#define ABOUT_CREATE {int(about_create)}",
+            f"#define ABOUT_DESTROY {int(about_destroy)}",
             f"static const size_t STEPS = {len(document.operations)};",
             "/* Linux 3.11 writes avail.flags though EVENT_IDX was negotiated. */",
             f"#define JUDGES_AVAIL_FLAGS {judges}",

@@ -80,6 +80,8 @@ static void look_at_segment(struct chain *chain, uint32_t index, const unsigned 
     if (((flags & WRITE) != 0) != writable)
         fail("segment %" PRIu32 " of the chain at head %" PRIu32 " is for the device to %s", index, chain->head,
              writable ? "read; it was added to be written" : "write; it was added to be read");
+    if ((driver->traits & RP_TRAIT_MAPS) != 0 && !is_mapped(address, length))
+        fail("segment %" PRIu32 " of the chain at head %" PRIu32 " is not mapped, or no more", index, chain->head);
     if (writable)
         chain->writable += length;
     chain->length += length;

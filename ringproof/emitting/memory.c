@@ -9,6 +9,7 @@
 #define RED_BYTE       0xBD
 #define RELEASED_BYTE  0x5A
 
+static const struct rp_driver *driver;
 static size_t at_step;              /* of steps[]; STEPS when those are done */
 static const char *doing = "create"; /* besides the steps */
 static bool told;                   /* whether to tell each step before it is done */
@@ -55,7 +56,16 @@ static struct block *blocks;
 static size_t blocks_known, blocks_room;
 static unsigned char buffers[BUFFER_BYTES];
 
-static size_t private_held, mapped;
+static size_t private_held;
+
+/* What the driver has mapped: only with RP_TRAIT_MAPS. */
+struct mapping {
+    uint64_t address;
+    uint32_t length;
+};
+
+static struct mapping *mappings;
+static size_t mapped, mappings_room;
 static uint32_t failing;         /* which allocation or mapping fails next, counted from 1; ALL; 0 for none */
 #define ALL UINT32_MAX
 
@@ -163,18 +173,33 @@ static int env_map(void *context, const void *data, uint32_t length, uint64_t *a
         fail("the driver mapped %" PRIu32 " bytes that are no segment", length);
     if (fails_now())
         return RP_ENOMEM;
-    mapped++;
+    if (mapped == mappings_room) {
+        mappings_room = 2 * mappings_room + 64;
+        mappings = checked(realloc(mappings, mappings_room * sizeof(*mappings)));
+    }
     *address = BUFFER_ADDRESS + offset;
+    mappings[mapped].address = *address;
+    mappings[mapped++].length = length;
     return 0;
 }
 
 static void env_unmap(void *context, uint64_t address, uint32_t length)
 {
     (void)context;
-    (void)length;
-    if (mapped == 0)
-        fail("the driver unmapped 0x%" PRIx64 ", and nothing was mapped", address);
-    mapped--;
+    for (size_t i = 0; i < mapped; i++)
+        if (mappings[i].address == address && mappings[i].length == length) {
+            mappings[i] = mappings[--mapped];
+            return;
+        }
+    fail("the driver unmapped %" PRIu32 " bytes at 0x%" PRIx64 ", which are not mapped", length, address);
+}
+
+static bool is_mapped(uint64_t address, uint32_t length)
+{
+    for (size_t i = 0; i < mapped; i++)
+        if (mappings[i].address == address && mappings[i].length == length)
+            return true;
+    return false;
 }
 
 /* The bytes at a guest-physical address, if the driver holds all of them. */

@@ -1,6 +1,5 @@
 /* ---- What is asked of the driver, each operation with what must come of it ------------------------------- */
 
-static const struct rp_driver *driver;
 static void *queue;
 static bool living; /* from the end of create to destroy */
 static uint32_t notifies, callbacks;
@@ -8,6 +7,7 @@ static uint64_t tokens;
 static uint32_t mark;
 static uint16_t mark_used_idx; /* used_idx when the mark was made */
 static bool promised, delayed, awake; /* the next used buffer interrupts; the last one does; callbacks are on */
+static uint32_t longest[2];           /* chain that add took: only for the device to read; some of it to write */
 static bool totals;                   /* the device has told lengths of readable bytes */
 
 static void env_notify(void *context, uint32_t value)
@@ -109,6 +109,8 @@ static int add(uint32_t out, uint32_t in, uint32_t seed, bool null_token)
             fail("add took %s", null_token ? "a null token" : "a chain without a segment");
         if (count > QUEUE_SIZE)
             fail("add took %" PRIu32 " segments, more than the queue has descriptors", count);
+        if (count > longest[in > 0])
+            longest[in > 0] = count;
         return answer;
     }
     if (added.count == 0 || added.last != chain)
@@ -127,7 +129,12 @@ static int add(uint32_t out, uint32_t in, uint32_t seed, bool null_token)
     free(chain);
     if (answer != RP_EINVAL && (answer != RP_ENOSPC || !sensible))
         fail("add returned %d", answer);
-    if (answer == RP_ENOSPC && empty && !short_of_memory && count <= QUEUE_SIZE)
+    if (answer == RP_EINVAL && sensible && (count <= longest[in > 0] || (out == 1 && in == 0)))
+        fail("add returned RP_EINVAL for %" PRIu32 " segments, though the queue takes such chains", count);
+    if (answer == RP_ENOSPC && empty && !short_of_memory && count > QUEUE_SIZE)
+        fail("add returned RP_ENOSPC for %" PRIu32 " segments, which will never fit: RP_EINVAL is the answer",
+             count);
+    if (answer == RP_ENOSPC && empty && !short_of_memory)
         fail("add returned RP_ENOSPC for %" PRIu32 " segments, though all %u descriptors are free", count,
              (unsigned)QUEUE_SIZE);
     return answer;
@@ -149,6 +156,25 @@ static void kick(void)
     told_idx = seen_idx;
 }
 
+/* The driver found nothing: with callbacks on, it lets the next used buffer interrupt. */
+static void idle(void)
+{
+    if (awake && HAS_CALLBACK && (driver->traits & RP_TRAIT_ARMS_ONCE) == 0 && used_up.count == 0)
+        promised = true;
+}
+
+/* A driver that pushes had its interrupt: it handed all back, unless another interrupt is to come. */
+static void drained(void)
+{
+    uint32_t waiting = used_up.count;
+    uint16_t event = load16(avail + 4 + 2 * (size_t)QUEUE_SIZE), oldest = (uint16_t)(used_idx - waiting);
+
+    if (waiting > 0 && (HAS(RP_F_EVENT_IDX) ? (uint16_t)(event - oldest) < waiting : (load16(avail) & 1) == 0))
+        fail("the driver wants interrupts again, though %" PRIu32 " used buffers were not handed back", waiting);
+    delayed = false;
+    idle();
+}
+
 static int get(uint64_t *token, uint32_t *length)
 {
     void *given = NULL;
@@ -157,8 +183,10 @@ static int get(uint64_t *token, uint32_t *length)
     *token = 0;
     *length = 0;
     if ((driver->traits & RP_TRAIT_PUSHES_BUFFERS) != 0) {
-        if (pushed.count == 0 && driver->interrupt != NULL)
+        if (pushed.count == 0 && driver->interrupt != NULL) {
             (void)driver->interrupt(queue);
+            drained();
+        }
         if (pushed.count > 0) {
             struct chain *chain = take(&pushed);
 
@@ -182,6 +210,7 @@ static int get(uint64_t *token, uint32_t *length)
              used_up.count, used_up.first->token);
     } else {
         *length = 0;
+        idle();
     }
     return answer;
 }
@@ -251,7 +280,9 @@ static int interrupt(void)
     if (waiting > 0 && awake && HAS_CALLBACK && !pushes && callbacks == before)
         fail("the interrupt called nobody back, though callbacks are on and %" PRIu32 " buffers are used",
              waiting);
-    promised = delayed = awake = false;
+    promised = delayed = false;
+    if (pushes)
+        drained();
     return answer;
 }
 
@@ -278,5 +309,6 @@ static int poll_mark(void)
     if (answer == 0 && mark_used_idx != used_idx)
         fail("poll saw nothing, though used_idx went from %u to %u since the mark", (unsigned)mark_used_idx,
              (unsigned)used_idx);
+    promised = answer == 0 && awake && HAS_CALLBACK && used_up.count == 0;
     return answer;
 }
