@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import itf_py  # type: ignore[import-untyped]
@@ -172,7 +173,7 @@ def test_damaged_documents_are_refused_by_both(case: int) -> None:
     assert "\n" not in said
 
 
-ODD = (None, True, -1, 1 << 40, 1 << 70, 0.5, "", "x", [], {}, [[1]], {"#bigint": "7"}, {"a b": 1})
+ODD: tuple[Any, ...] = (None, True, -1, 1 << 40, 1 << 70, 0.5, "", "x", [], {}, [[1]], {"#bigint": "7"}, {"a b": 1})
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -255,3 +256,38 @@ def test_the_schema_names_what_the_readers_know() -> None:
     for kind, name in (("queue", "validate"), ("network", "network"), ("steps", "steps D7")):
         meta = defs[kind]["properties"]["#meta"]["allOf"][0]["properties"]
         assert plain(name)["#meta"].keys() - names - {"further"} <= meta.keys()
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "trace.md"
+
+
+def test_the_page_names_every_key() -> None:
+    """docs/trace.md names each entry of #meta, of a configuration and of a frame, and each variable."""
+    named = set(re.findall(r"`(\S+?)`", PAGE.read_text("utf-8")))
+    defs = schema()["$defs"]
+    keys = set(defs["extra"]["properties"]) | set(defs["frame"]["properties"])
+    for of in ("explanation", "packetBytes"):
+        keys |= set(defs[of]["properties"])
+    for of in ("queueState", "networkState", "stepsState"):
+        keys |= set(defs[of]["properties"]) - {"#meta"}
+    for kind in ("queue", "network", "steps"):
+        meta = defs[kind]["properties"]["#meta"]["allOf"][0]["properties"]
+        keys |= set(meta)
+        for part in ("config", "before"):
+            keys |= set(meta.get(part, {}).get("properties", {}))
+    assert keys - named == set()
+    assert schema()["$id"] in named
+
+
+def test_what_the_page_shows_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pieces of Python in docs/trace.md read a trace."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("trace", "long"):
+        DOCUMENTS["validate"].save(tmp_path / f"{name}.itf.json")
+    pieces = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert len(pieces) == 2
+    shown: list[tuple[object, ...]] = []
+    for piece in pieces:
+        exec(piece, {"print": lambda *said: shown.append(said)})
+    assert shown[1] == ("driver", "add", 1)
+    assert len(shown) == len(OPS) + 1

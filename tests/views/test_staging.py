@@ -200,7 +200,8 @@ def test_an_explanation_is_read_strictly() -> None:
     assert scene_of(document, sources=False).explanation == Explanation(
         (Part("a", "b", False, "s", True),), 2, "u", 1, "w"
     )
-    for less in ({}, {"parts": []}):
+    nothing: list[dict[str, Any]] = [{}, {"parts": []}]
+    for less in nothing:
         assert scene_of(queue(extra={"explanation": less}), sources=False).explanation == Explanation()
     for wrong, place in (
         ([], "#meta.explanation: "),
