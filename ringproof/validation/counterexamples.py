@@ -1,7 +1,9 @@
-"""The counterexamples of ``ringproof trace`` as tests: the shortest run that shows each seeded defect.
+"""The counterexamples of the search as tests: the shortest run that shows each seeded defect.
 
 A driver nobody has seen may have the same defect. The runs were searched on the model, each for one mutant;
-they are kept beside this module, so that no solver is needed to replay them.
+they are kept beside this module, so that no solver is needed to replay them. They are as the search finds
+them, on queues of at least 2 and with any features: ``ringproof trace`` tells each by a plainer run,
+which may show nothing but on a queue of 1.
 ``python -m ringproof.validation.counterexamples`` searches them anew, which takes minutes.
 """
 
@@ -88,19 +90,20 @@ def searched() -> str:
     """Search a counterexample of each mutant anew; the text of what is kept."""
     from ..proofs.mutants.catalog import CATALOG  # the solver is needed here alone
     from ..proofs.mutants.unrolled import UNSEEDED
-    from ..traces.making import NoTrace, make_trace
+    from ..proofs.search import Found, find_trace
+    from ..traces.conversion import operations, queue_config
 
     lines = []
     for mutant in sorted(set(CATALOG) - set(UNSEEDED)):
-        try:
-            document = make_trace(mutant)
-        except NoTrace:
+        result = find_trace(mutant)
+        if not isinstance(result, Found):
             continue  # nothing that is promised breaks, such as by another order of the free list
+        config = queue_config(result.trace)
         entry = {
             "mutant": mutant,
-            "queue_size": document.config.queue_size,
-            "features": document.config.features,
-            "operations": [list(op) for op in document.operations],
+            "queue_size": config.queue_size,
+            "features": config.features,
+            "operations": [list(op) for op in operations(result.trace)],
         }
         lines.append(json.dumps(entry))
     return "[\n" + ",\n".join(lines) + "\n]\n"
