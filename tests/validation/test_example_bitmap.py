@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ringproof.building import build_driver, c_sources, find_compiler
-from ringproof.patching import mutant_ids, patched_copy
+from ringproof.patching import mutant_ids
 from ringproof.validation.campaign import Options, validate
 from ringproof.validation.clauses import CLAUSES
 from ringproof.validation.hostile import ORACLES
@@ -55,13 +55,6 @@ def test_it_passes() -> None:
     report = validate(build_driver(BITMAP), options=Options(quick=True, traces=None))
     assert [(check.name, check.detail) for check in report.checks if check.verdict in ("fail", "warn")] == []
     assert report.verdict == "pass"
-
-
-@pytest.mark.parametrize(("source", "mutant"), MUTANTS, ids=[f"{s.name}-{m}" for s, m in MUTANTS])
-def test_a_patch_applies_and_builds(source: Path, mutant: str, tmp_path: Path) -> None:
-    """A defect fits the driver as it is, and what comes of it is a library."""
-    copy = patched_copy(source, source / "mutants" / f"{mutant}.patch", tmp_path / "mutant")
-    assert build_driver(copy, tmp_path / "mutant.so").is_file()
 
 
 @pytest.mark.parametrize("source", [BITMAP, NETWORK], ids=["bitmap", "network"])

@@ -16,7 +16,7 @@ from ringproof.validation.standing import judging
 ROWS = list(seeded())
 DEFECTS = [row for row in ROWS if not row.lawful]
 DRIVERS = ("minimal", "lifo", "fifo", "bitmap")
-SEEDS = 2
+SEEDS = 1
 
 
 def _name(row: Seeded) -> str:
@@ -35,7 +35,7 @@ def test_a_seeded_defect_dies(defect: Seeded) -> None:
 @pytest.mark.parametrize("seed", range(1, 1 + SEEDS))
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_driver_without_defect_passes(driver: str, seed: int) -> None:
-    """Whatever the seed, nothing fails."""
+    """Whatever the seed, nothing fails; ``make bench`` tries many more of them."""
     library = build_driver(EXAMPLES / driver)
     report = examine(library, options=Options(quick=True, seed=seed, traces=None))
     assert [check for check in report.checks if check.verdict == "fail"] == []

@@ -37,7 +37,10 @@ MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
     """It fails, its trace replays on it, fails there again, and is clean on the driver without the defect."""
     library = mutated_driver(mutant)
-    report = validate(library, options=Options(quick=True, fail_fast=True, traces=tmp_path))
+    options = Options(
+        quick=True, fail_fast=True, traces=tmp_path, shrink_seconds=1.0, second_look=mutant in BY_A_CLAUSE
+    )
+    report = validate(library, options=options)
     assert report.verdict == "fail"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}
     assert BY_A_CLAUSE.get(mutant, next(iter(failed))) in failed
@@ -56,7 +59,8 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
 def test_a_mutant_dies_by_meaning(mutant: str, tmp_path: Path) -> None:
     """Compared like a driver that follows no reference, it fails by a clause or an oracle of the device."""
     library = mutated_driver(mutant)
-    report = validate(library, options=Options(quick=True, by_meaning=True, fail_fast=True, traces=tmp_path))
+    options = Options(quick=True, by_meaning=True, fail_fast=True, traces=tmp_path, shrink_seconds=1.0)
+    report = validate(library, options=options)
     assert report.mode == "by meaning"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}
     if mutant in LAWFUL:
