@@ -44,7 +44,7 @@ def unavoidable(
             marks.append(explorer.mark())
     except Spent:
         return None
-    ways = _Ways(explorer, ops, property, conjunct)
+    ways = Ways(explorer, ops, property, conjunct)
     for after in range(broken - 1, -1, -1):
         tried = ways.broken, ways.stopped
         try:
@@ -70,7 +70,7 @@ def _told(step: int, breaking: int, stopping: int, beyond: str = "") -> Unavoida
     return Unavoidable(step, words)
 
 
-class _Ways:
+class Ways:
     """Ways on from moments of one run; a state that was left in vain is never entered again.
 
     ``broken`` counts the different steps that broke the part, ``stopped`` those after which nothing went on.
