@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from .scene import Scene, Source, Step
 
@@ -43,6 +43,7 @@ def render_page(scene: Scene) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
+    environment.filters["quoted"] = _quoted
     page = environment.from_string(_resource("page.html")).render(
         scene=scene,
         why=scene.explanation,
@@ -55,6 +56,16 @@ def render_page(scene: Scene) -> str:
     )
     # A lone surrogate, which JSON can carry, is no text that a file can hold.
     return _SURROGATES.sub("\ufffd", page)
+
+
+def _quoted(text: str) -> Markup:
+    """``text`` with what stands in it between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
+    )
 
 
 def _resource(name: str) -> str:

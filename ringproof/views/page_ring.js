@@ -41,7 +41,7 @@ const HANDS = {
   avail: [["avail_idx", "driver"], ["read_idx", "device"], ["avail_event", "device"]],
   used: [["used_idx", "device"], ["last_used_idx", "driver"], ["used_event", "driver"]],
 };
-const LABEL = 94;
+const LABEL = 100;
 const EDGE = 20;
 const RADII = [[8, 84], [16, 100], [32, 124], [64, 168]];
 
@@ -159,14 +159,12 @@ function circle(ring, mark) {
     parts.push(make("path", { d: `M${e} ${f}L${edge - side * 4} ${y}H${edge}`, class: `leader ${hand.lane}` }));
     const place = { x: edge + side * 4, "text-anchor": side < 0 ? "end" : "start" };
     if (state) {
-      const box = 16 + 7.4 * `${SIGNS[state]}${hand.value} · slot ${slot}`.length - (12 - String(slot).length);
-      parts.push(make("rect", {
-        x: side < 0 ? edge - Math.min(box, LABEL) : edge, y: y + 1, width: Math.min(box, LABEL), height: 18, rx: 3,
-        class: `box ${state}`,
-      }));
+      // As wide as the text in the widest of usual fonts.
+      const box = Math.min(LABEL, 42 + 7.9 * String(hand.value).length + 7 * String(slot).length);
+      parts.push(make("rect", { x: side < 0 ? edge - box : edge, y: y + 1, width: box, height: 18, rx: 3, class: `box ${state}` }));
     }
-    parts.push(make("text", { ...place, y: y - 3, class: `handname ${hand.lane}` }, hand.name));
-    parts.push(make("text", { ...place, y: y + 14, class: "handvalue" }, `${SIGNS[state]}${hand.value}`,
+    parts.push(make("text", { ...place, y: y - 3, class: `handname ${hand.lane}` }, `${SIGNS[state]}${hand.name}`));
+    parts.push(make("text", { ...place, y: y + 14, class: "handvalue" }, String(hand.value),
       make("tspan", { class: "handslot" }, ` · slot ${slot}`)));
   }
   const said = [

@@ -105,11 +105,12 @@ def full_scene() -> Scene:
                     *("none-lost", "every descriptor is in a chain or free", False),
                     *("descriptor 1 is in no chain and not on the free list", True),
                 ),
+                Part("next-inside", "next of a free descriptor is another", False, "next[1] is not"),
             ),
             unavoidable_from=1,
             unavoidable_words="all 36 ways on from here that were tried end with a descriptor lost",
             variant_step=1,
-            variant_words="add 1 segment instead of 2: the chain has no second descriptor to lose",
+            variant_words="with `add 1 segment` instead of `add 2 segments` there is no second one to lose",
         ),
     )
 

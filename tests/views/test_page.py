@@ -170,11 +170,13 @@ def test_the_head_says_all_without_a_script() -> None:
     why = scene.explanation
     for wanted in (
         *(scene.title, scene.setting, scene.property, scene.conjunct, scene.violated, scene.clause),
-        *(scene.standing, why.unavoidable_words, why.variant_words, "✗ fails", "✓ holds"),
+        *(scene.standing, why.unavoidable_words, "add 1 segment", "✗ fails", "✓ holds"),
         *(part.words for part in why.parts),
     ):
         assert wanted in text
     assert text.index("✗ fails") < text.index("✓ holds")
+    assert text.count("belongs to the smallest set") == 1
+    assert "with <code>add 1 segment</code> instead of" in page
     links = [a.get("href") for tag, a in Markup(page).elements if tag == "a"]
     assert links == ["#run", "#step=5", "#step=1", "#step=1"]
 
