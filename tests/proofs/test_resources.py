@@ -31,7 +31,7 @@ def _with(figures: Figures, figure: str, count: int) -> Figures:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_no_cost_has_drifted() -> None:
-    """Each theorem is proved, and not vacuously, each finding refuted, for twice the recorded cost at most."""
+    """Each theorem is proved, and not vacuously, each finding refuted, at most at twice its cost."""
     found = list(measure())
     assert {each.name for each in found} == THEOREMS.keys()
     assert [each.surprise for each in found if each.surprise] == []

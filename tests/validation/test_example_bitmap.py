@@ -19,7 +19,6 @@ from ringproof.validation.verdicts import VERDICTS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BITMAP, NETWORK = EXAMPLES / "bitmap", EXAMPLES / "network"
-MUTANTS = [(source, mutant) for source in (BITMAP, NETWORK) for mutant in mutant_ids(source)]
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic")
 NEEDS = {"plain", "accesses", "coverage", "hostile"}
 MOST_LINES = 350
