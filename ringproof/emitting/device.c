@@ -28,6 +28,7 @@ static unsigned char *desc, *avail, *used, *used_kept; /* used_kept: the used ri
 static uint16_t seen_idx, used_idx;
 static uint64_t since_kick;  /* chains published since the device was last told */
 static uint16_t told_idx;    /* avail_idx then */
+static bool reset;           /* the device does nothing any more; the ring is the driver's alone */
 static uint64_t in_order_next; /* with IN_ORDER: where the next chain begins */
 
 #define USED_BYTES (6 + 8 * (size_t)QUEUE_SIZE)
@@ -207,8 +208,10 @@ static void observe(void)
 /* Looks at what takes longer. */
 static void observe_all(void)
 {
-    observe();
     red_zones_whole();
+    if (reset)
+        return;
+    observe();
     if (memcmp(used, used_kept, USED_BYTES) != 0)
         fail("the driver wrote to the used ring");
 }

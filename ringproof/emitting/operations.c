@@ -240,6 +240,7 @@ static int detach(uint64_t *token)
     int answer = driver->detach_unused(queue, &given);
     uint64_t wanted = (uint64_t)(uintptr_t)given;
 
+    reset = true;
     *token = answer == 1 ? wanted : 0;
     if (answer == 0 && added.count + published.count + in_flight_count > 0)
         fail("nothing came back, though %" PRIu32 " buffers were never used",
