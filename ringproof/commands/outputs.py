@@ -71,13 +71,18 @@ class Outputs:
         views = (self.output, self.html, self.markdown, self.svg, self.vcd, self.mermaid)
         return self.as_json or STDOUT in views or (self.emit is not None and self.output is None)
 
+    def needs_document(self) -> bool:
+        """Whether the document itself is asked for, not only views of it."""
+        return self.as_json or self.output is not None or self.emit is not None
+
     def needs_sources(self) -> bool:
         """Whether a view shows lines of code, which take time to find."""
         return self.html is not None or (self.step is not None and not self.prints())
 
-    def write(self, document: Document, scene: Scene, name: str) -> None:
+    def write(self, document: Document | None, scene: Scene, name: str) -> None:
         """Write every view that was asked for, each file whole or not at all.
 
+        ``document`` is there if it :meth:`needs_document`.
         ``name`` is what the trace is called: a mutant, or the stem of its file. Raises TraceError for a file
         that cannot be written, BadInputError if no test can be made of this kind of run.
         """
@@ -89,13 +94,16 @@ class Outputs:
             else:
                 itf.save(text, path)
 
-    def _views(self, document: Document, scene: Scene, name: str) -> Iterator[tuple[Path, Callable[[], str]]]:
-        if self.emit is not None:
-            yield self.output or STDOUT, lambda: _emitted(document, self.emit or "", name)
-        elif self.output is not None:
-            yield self.output, document.text
-        if self.as_json:
-            yield STDOUT, document.text
+    def _views(
+        self, document: Document | None, scene: Scene, name: str
+    ) -> Iterator[tuple[Path, Callable[[], str]]]:
+        if document is not None:
+            if self.emit is not None:
+                yield self.output or STDOUT, lambda: _emitted(document, self.emit or "", name)
+            elif self.output is not None:
+                yield self.output, document.text
+            if self.as_json:
+                yield STDOUT, document.text
         if self.html is not None:
             from ..views.page import render_page
 
@@ -122,11 +130,11 @@ class Outputs:
 
     def _drawn(self, scene: Scene) -> str:
         from ..views.drawing import draw
+        from ..views.excerpt import in_focus
 
         if not scene.steps:
             raise BadInputError("the trace has no states, so there is nothing to draw")
-        number = self.step if self.step is not None else scene.broken
-        return draw(scene, number if number is not None else len(scene.steps) - 1)
+        return draw(scene, self.step if self.step is not None else in_focus(scene))
 
 
 def _emitted(document: Document, language: str, name: str) -> str:

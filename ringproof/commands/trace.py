@@ -16,11 +16,12 @@ from ..proofs.search.portfolio import DEFAULT_DEPTH
 from ..proofs.theorems import THEOREMS
 from ..traces.document import TraceDocument
 from ..traces.making import NoTrace, make_trace
-from ..traces.steps_document import StepsDocument
+from ..traces.steps_document import KIND, StepsDocument
 from ..traces.stepwise import broken_theorems, make_steps_trace
+from ..views.excerpt import has_step
 from ..views.opening import Document, load_any
 from ..views.scene import Scene
-from ..views.staging import scene_of
+from ..views.staging import scene_of, scene_of_file
 from ..views.terminal import render
 from .outputs import EMITTED, Outputs
 
@@ -81,13 +82,7 @@ def _made(mutant: str, depth: int, budget: int) -> Document:
         raise _NoRun(str(verdict)) from None
 
 
-def _check_step(scene: Scene, step: int | None) -> None:
-    if step is not None and not 0 <= step < len(scene.steps):
-        there = f"steps 0 to {len(scene.steps) - 1}" if scene.steps else "no steps"
-        raise BadInputError(f"--step {step}: the trace has {there}")
-
-
-def _print(document: Document, scene: Scene, step: int | None, everything: bool) -> None:
+def _print(document: Document | None, scene: Scene, step: int | None, everything: bool) -> None:
     render(scene, Console(highlight=False), all=everything, step=step)
     if isinstance(document, StepsDocument) and step in (None, scene.broken):
         # A scene is about one property; a run of single statements may break several theorems at once.
@@ -176,14 +171,22 @@ def trace(
     saved = Path(name) if names_a_file(name) else None
     outputs = Outputs(as_json, output, html, markdown, svg, vcd, mermaid, emit, step, saved)
     outputs.check()
-    try:
-        document = load_any(saved) if saved else _made(mutant_named(name), depth, budget)
-    except _NoRun as verdict:
-        click.echo(f"ringproof: {verdict}", err=True)
-        return EXIT_UNKNOWN
-    scene = scene_of(document, sources=outputs.needs_sources())
-    _check_step(scene, step)
-    called = saved.name.removesuffix(".json").removesuffix(".itf") if saved else document.mutant or name
+    document: Document | None
+    if saved:
+        # Of a very long trace only a window is read, unless the whole is to be written again.
+        scene = scene_of_file(saved, around=step, sources=outputs.needs_sources())
+        document = load_any(saved) if outputs.needs_document() or scene.kind == KIND else None
+        called = saved.name.removesuffix(".json").removesuffix(".itf")
+    else:
+        try:
+            document = _made(mutant_named(name), depth, budget)
+        except _NoRun as verdict:
+            click.echo(f"ringproof: {verdict}", err=True)
+            return EXIT_UNKNOWN
+        scene = scene_of(document, sources=outputs.needs_sources())
+        called = document.mutant or name
+    if step is not None and not has_step(scene, step):
+        raise BadInputError(f"--step {step}: the trace has steps 0 to {len(scene.steps) - 1}")
     outputs.write(document, scene, called)
     if not outputs.prints():
         _print(document, scene, step, everything)

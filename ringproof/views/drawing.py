@@ -8,6 +8,7 @@ from ..traces.wording import value as in_words
 from .canvas import LARGE, PLAIN, SMALL, Canvas, columns, folded
 from .descriptor_table import DescriptorTable, free_path
 from .dial import MOST_SLOTS, Hand, Ring, Slot, dial, dial_height
+from .excerpt import has_step, numbered
 from .exchange import Happening, happenings
 from .lanes import lanes
 from .ownership import OWNER_WORDS, Owner, descriptors, free_list, integer, table, window
@@ -48,9 +49,10 @@ def draw(scene: Scene, number: int) -> str:
     It follows the reader's choice of light or dark, and is readable on either, as it brings its own ground.
     Raises IndexError for a step that the scene does not have.
     """
-    if not 0 <= number < len(scene.steps):
-        raise IndexError(f"step {number} is not from 0 to {len(scene.steps) - 1}")
-    return _Drawing(scene, scene.steps[number]).svg()
+    if not has_step(scene, number):
+        there = f"from {scene.steps[0].number} to {scene.steps[-1].number}" if scene.steps else "there"
+        raise IndexError(f"step {number} is not {there}")
+    return _Drawing(scene, scene.at(number)).svg()
 
 
 class _Drawing:
@@ -68,7 +70,7 @@ class _Drawing:
     # -- words ---------------------------------------------------------------------------------------------
 
     def _title(self) -> str:
-        return f"{self._scene.title}: step {self._step.number} of {len(self._scene.steps) - 1}"
+        return f"{self._scene.title}: {numbered(self._scene, self._step.number)}"
 
     def _acted(self) -> str:
         step = self._step
@@ -126,9 +128,7 @@ class _Drawing:
     def _caption(self) -> None:
         canvas, step, scene = self._canvas, self._step, self._scene
         y = self._down + 6
-        canvas.text(
-            _MARGIN, y, f"Step {step.number} of {len(scene.steps) - 1}", "quiet bold", PLAIN, room=150
-        )
+        canvas.text(_MARGIN, y, numbered(scene, step.number).capitalize(), "quiet bold", PLAIN, room=150)
         canvas.text(_MARGIN + 150, y, scene.title, "quiet", PLAIN, room=_ROOM - 150)
         y += 26
         for line in folded(self._acted(), columns(_ROOM, LARGE), 2):
@@ -301,9 +301,9 @@ class _Drawing:
             self._down += 8
 
     def _before_rows(self, name: str) -> list[Mapping[str, Any]] | None:
-        if not self._step.number:
+        if not has_step(self._scene, self._step.number - 1):
             return None
-        rows = self._scene.steps[self._step.number - 1].values.get(name)
+        rows = self._scene.at(self._step.number - 1).values.get(name)
         return rows if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows) else None
 
     def _changes(self) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from .canvas import clean
-from .excerpt import excerpt
+from .excerpt import excerpt, in_focus
 from .scene import Explanation, Scene, Step
 
 _MOST_CHANGES = 8
@@ -83,7 +83,7 @@ def render_markdown(scene: Scene, picture: str | None, *, document: str | None =
 
 
 def _standing(scene: Scene) -> Iterator[str]:
-    said = [escaped(words) for words in (scene.setting, scene.standing) if words]
+    said = [escaped(words) for words in (scene.setting, scene.standing, scene.window) if words]
     if said:
         yield "\\\n".join(said)
 
@@ -101,8 +101,8 @@ def _violation(scene: Scene) -> Iterator[str]:
 def _picture(scene: Scene, picture: str | None) -> Iterator[str]:
     if picture is None:
         return
-    number = scene.broken if scene.broken is not None else len(scene.steps) - 1
-    yield f"![{escaped(f'the ring at step {number}')}]({_target(picture)})"
+    where = f" at step {in_focus(scene)}" if scene.steps else ""
+    yield f"![{escaped(f'the ring{where}')}]({_target(picture)})"
 
 
 def _target(path: str) -> str:
@@ -143,7 +143,7 @@ def _steps(scene: Scene) -> Iterator[str]:
             hidden += len(each)
             rows.append(f"| … | | {len(each)} steps left out | |")
         else:
-            rows.append(_row(scene, scene.steps[each]))
+            rows.append(_row(scene, scene.at(each)))
     yield "### Steps"
     yield "\n".join(rows)
     if hidden:

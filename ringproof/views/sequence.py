@@ -45,7 +45,7 @@ def render_mermaid(scene: Scene) -> str:
         if isinstance(each, range):
             lines.append(f"    Note over {parties[0]},{parties[-1]}: {len(each)} steps left out")
         else:
-            lines += _step(scene, scene.steps[each])
+            lines += _step(scene, scene.at(each))
     return "\n".join(lines) + "\n"
 
 

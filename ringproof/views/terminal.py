@@ -11,7 +11,7 @@ from rich.text import Text
 from ..journey.terminal import step_details
 from ..traces import wording
 from ..traces.wording import Change
-from .excerpt import excerpt
+from .excerpt import excerpt, has_step, numbered
 from .scene import Explanation, Scene, Source, Step
 
 NETWORK = "network"
@@ -58,12 +58,12 @@ def lines(scene: Scene, width: int, *, all: bool = False) -> Iterator[Text]:
         heading.append("driver".ljust(lanes.device - lanes.driver) + "device")
         yield Text("")
         yield heading
-    every: Iterator[int | range] = iter(range(len(scene.steps))) if all else excerpt(scene)
+    every: Iterator[int | range] = (step.number for step in scene.steps) if all else excerpt(scene)
     for each in every:
         if isinstance(each, range):
             yield Text(f"{'...':>{_NUMBER - 1}} {len(each)} steps, shown with --all", style=_QUIET)
         else:
-            yield from _step(scene, scene.steps[each], lanes, all=all)
+            yield from _step(scene, scene.at(each), lanes, all=all)
     if scene.property and len(scene.steps) > 1:
         yield Text("")
         yield from _folded(f"! {scene.property}: {scene.violated}", 0, width, _BROKEN, hang=2)
@@ -74,15 +74,15 @@ def step_lines(scene: Scene, number: int, width: int) -> Iterator[Text]:
 
     Raises IndexError for a step that the scene does not have.
     """
-    if not 0 <= number < len(scene.steps):
+    if not has_step(scene, number):
         raise IndexError(f"there is no step {number}")
-    step, width = scene.steps[number], max(width, 40)
+    step, width = scene.at(number), max(width, 40)
     yield from _folded(scene.title, 0, width, _ACTION, hang=4)
     yield from _folded(scene.setting, 2, width, _QUIET)
     yield Text("")
     who = {"init": "", "both": "driver and device: "}.get(step.lane, f"{step.lane}: ")
     came = f" -> {step.outcome}" if step.outcome else ""
-    said = f"step {number} of {len(scene.steps) - 1}, {who}{step.words}{came}"
+    said = f"{numbered(scene, number)}, {who}{step.words}{came}"
     yield from _folded(said, 0, width, _ACTION, hang=2)
     for difference in step.differences:
         yield from _folded(f"! {difference}", 2, width, _BROKEN, hang=2)
@@ -112,6 +112,8 @@ def _header(scene: Scene, width: int) -> Iterator[Text]:
     yield from _folded(scene.title, 0, width, _ACTION, hang=4)
     if scene.setting:
         yield from _folded(scene.setting, 2, width, _QUIET)
+    if scene.window:
+        yield from _folded(scene.window, 2, width, _QUIET)
     if scene.property:
         yield Text("")
         yield from _breaks(scene, width)

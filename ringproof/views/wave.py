@@ -52,8 +52,14 @@ def render_vcd(scene: Scene) -> str:
     file = io.StringIO()
     # The date is left out, so that the same trace gives the same file.
     title = clean(scene.title).replace("$", "").encode("ascii", "backslashreplace").decode()
+    first = scene.steps[0].number if scene.steps else 0
     writer = VCDWriter(
-        file, timescale="1 ns", date="", version="ringproof", comment=f"one nanosecond is one step; {title}"
+        file,
+        timescale="1 ns",
+        date="",
+        version="ringproof",
+        init_timestamp=first,
+        comment=f"one nanosecond is one step; {title}",
     )
     with writer:
         names = _Names()
@@ -62,11 +68,11 @@ def render_vcd(scene: Scene) -> str:
         for step, changed in zip(scene.steps, changes, strict=True):
             for place, value in changed.items():
                 writer.change(variables[place], step.number, _written(value, shapes[place]))
-            if step.number:
+            if step.number > first:  # A VCD begins with values; nothing can happen there.
                 for place in happened(scene, step):
                     writer.change(events[place], step.number, True)
         # A step of its own behind the last one, so that the last is seen, too.
-        writer.close(len(scene.steps))
+        writer.close(first + len(scene.steps))
     return file.getvalue()
 
 
