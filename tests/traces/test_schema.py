@@ -173,7 +173,21 @@ def test_damaged_documents_are_refused_by_both(case: int) -> None:
     assert "\n" not in said
 
 
-ODD: tuple[Any, ...] = (None, True, -1, 1 << 40, 1 << 70, 0.5, "", "x", [], {}, [[1]], {"#bigint": "7"}, {"a b": 1})
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1 << 40,
+    1 << 70,
+    0.5,
+    "",
+    "x",
+    [],
+    {},
+    [[1]],
+    {"#bigint": "7"},
+    {"a b": 1},
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
