@@ -22,6 +22,8 @@ from ringproof.proofs.search.rounds import (
     starts,
 )
 from ringproof.proofs.search.solving import Exhausted, Solving
+from ringproof.traces.conversion import operations
+from ringproof.validation.counterexamples import counterexamples
 
 EXPECTED = {
     "A1": "no-leak-no-double-allocation",
@@ -71,12 +73,16 @@ def test_every_mutant_is_found(mutant: str) -> None:
     assert trace.mutant == mutant
     assert trace.property == EXPECTED[mutant]
     assert trace.sentence
+    kept = {one.mutant: (one.queue_size, one.operations) for one in counterexamples()}
+    again = "what is kept is stale: python -m ringproof.validation.counterexamples"
+    assert kept[mutant] == (trace.queue_size, operations(trace)), again
 
 
 def test_the_mutants_of_the_catalog_are_seeded() -> None:
     """Every mutant of the catalog is seeded but for the one no queue can have, and only one is harmless."""
     assert set(CATALOG) - set(MUTANTS) == set(UNSEEDED) == {"X8"}
     assert set(MUTANTS) - set(EXPECTED) == {"X10"}
+    assert set(EXPECTED) == {one.mutant for one in counterexamples()}
     with pytest.raises(LookupError, match="no power of two"):
         find_trace("X8")
 
