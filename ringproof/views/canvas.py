@@ -1,6 +1,5 @@
 """The canvas a drawing is made on: shapes and text of an SVG, text always escaped and never too long."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from math import cos, pi, sin
 from xml.sax.saxutils import escape, quoteattr
@@ -9,8 +8,9 @@ from rich.cells import cell_len, set_cell_size
 
 SMALL, PLAIN, LARGE = 11, 13, 18
 """Sizes of text in pixels."""
-_SANS, _MONO = 0.56, 0.61
-"""Widths of a character in parts of its size, on the safe side for common fonts."""
+_MONO, _WIDE_CELL = 0.61, 1.05
+_NARROW, _BROAD = frozenset("ijlftrI.,:;'|!`()[]{}/\\- "), frozenset("mwMW@%")
+"""Letters that take much less, or more, than others."""
 
 _LIGHT = {
     "page": "fill:#ffffff;stroke:#d0d7de", "ink": "fill:#1f2328", "quiet": "fill:#59636e",
@@ -47,9 +47,38 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def columns(room: float, size: int = PLAIN, *, mono: bool = False) -> int:
-    """How many characters surely fit in ``room`` pixels."""
-    return max(int(room / (size * (_MONO if mono else _SANS))), 1)
+def width(text: str, size: int = PLAIN, *, mono: bool = False, bold: bool = False) -> float:
+    """How many pixels ``text`` takes, on the safe side for common fonts."""
+    cells = cell_len(text)
+    if mono:
+        return cells * size * _MONO
+    wide = cells - len(text)
+    ems = sum(_em(char) for char in text) + wide * (_WIDE_CELL - 0.72)
+    return ems * size * (1.12 if bold else 1)
+
+
+def _em(char: str) -> float:
+    """The width of a character in parts of its size."""
+    if char in _NARROW:
+        return 0.42
+    if char in _BROAD:
+        return 1.0
+    return 0.62 if char.islower() or char in '_"' else 0.65 if char.isdigit() else 0.72
+
+
+def fitted(text: str, room: float, size: int = PLAIN, *, mono: bool = False, bold: bool = False) -> str:
+    """``text`` in at most ``room`` pixels, with an ellipsis if something is missing."""
+    text = clean(text)
+    if width(text, size, mono=mono, bold=bold) <= room:
+        return text
+    low, high = 0, len(text)
+    while low < high:  # the longest beginning that fits with its ellipsis
+        middle = (low + high + 1) // 2
+        if width(text[:middle] + "…", size, mono=mono, bold=bold) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + "…"
 
 
 def cut(text: str, most: int) -> str:
@@ -60,14 +89,16 @@ def cut(text: str, most: int) -> str:
     return set_cell_size(text, max(most - 1, 0)).rstrip() + "…"
 
 
-def folded(text: str, most: int, lines: int) -> list[str]:
-    """``text`` in lines of ``most`` columns, at most ``lines`` of them; the last one is cut if need be."""
-    text = clean(text)
-    wide = cell_len(text) != len(text)
-    parts = textwrap.wrap(text, max(most // 2 if wide else most, 4)) or [""]
-    if len(parts) > lines:
-        parts = [*parts[: lines - 1], " ".join(parts[lines - 1 :])]
-    return [cut(part, most) for part in parts]
+def folded(text: str, room: float, lines: int, size: int = PLAIN, *, bold: bool = False) -> list[str]:
+    """``text`` in lines of at most ``room`` pixels, at most ``lines`` of them; the last is cut if need be."""
+    found: list[str] = []
+    for word in clean(text).split(" "):
+        longer = f"{found[-1]} {word}" if found else word
+        if found and (len(found) == lines or width(longer, size, bold=bold) <= room):
+            found[-1] = longer
+        else:
+            found.append(word)
+    return [fitted(line, room, size, bold=bold) for line in found or [""]]
 
 
 def around(x: float, y: float, radius: float, turn: float) -> tuple[float, float]:
@@ -88,8 +119,9 @@ class Canvas:
         self, x: float, y: float, words: str, classes: str = "ink", size: int = PLAIN, room: float = 0.0
     ) -> None:
         """Text whose baseline begins at a point, cut if it would take more than ``room`` pixels."""
-        mono = "mono" in classes.split()
-        shown = cut(words, columns(room, size, mono=mono)) if room else clean(words)
+        looks = classes.split()
+        mono, bold = "mono" in looks, "bold" in looks
+        shown = fitted(words, room, size, mono=mono, bold=bold) if room else clean(words)
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" class="{classes}">{escape(shown)}</text>'
         )

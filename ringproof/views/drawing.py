@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..traces.wording import value as in_words
-from .canvas import LARGE, PLAIN, SMALL, Canvas, columns, folded
+from .canvas import LARGE, PLAIN, SMALL, Canvas, folded
 from .descriptor_table import DescriptorTable, free_path
 from .dial import MOST_SLOTS, Hand, Ring, Slot, dial, dial_height
 from .excerpt import has_step, numbered
@@ -131,7 +131,7 @@ class _Drawing:
         canvas.text(_MARGIN, y, numbered(scene, step.number).capitalize(), "quiet bold", PLAIN, room=150)
         canvas.text(_MARGIN + 150, y, scene.title, "quiet", PLAIN, room=_ROOM - 150)
         y += 26
-        for line in folded(self._acted(), columns(_ROOM, LARGE), 2):
+        for line in folded(self._acted(), _ROOM, 2, LARGE, bold=True):
             canvas.text(_MARGIN, y, line, "ink bold", LARGE)
             y += 24
         if scene.setting:
@@ -148,7 +148,7 @@ class _Drawing:
         scene = self._scene
         part = f", part {scene.conjunct}" if scene.conjunct else ""
         clause = f" (VIRTIO: {scene.clause})" if scene.clause else ""
-        lines = folded(scene.violated, columns(_ROOM - 48), 4)
+        lines = folded(scene.violated, _ROOM - 48, 4)
         high = 30 + 19 * len(lines)
         self._canvas.rect(_MARGIN, y - 6, _ROOM, high, "alarm", 6)
         self._canvas.text(_MARGIN + 14, y + 15, "!", "red bold", 16)
@@ -257,7 +257,7 @@ class _Drawing:
         x = float(_MARGIN)
         entries = [(str(owner), OWNER_WORDS[owner]) for owner in Owner if owner in shown]
         marks = [("changed", "changed in this step")] if self._was else []
-        marks += [("accused", "what broke")] if self._broken else []
+        marks += [("accused", "what broke")] if self._marked else []
         for look, words in [*entries, *((f"cell thick {look}", words) for look, words in marks)]:
             need = 22 + 5.9 * len(words) + 12
             if x + need > WIDTH - _MARGIN:

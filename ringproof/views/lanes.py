@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .canvas import PLAIN, SMALL, Canvas, columns, cut
+from .canvas import PLAIN, SMALL, Canvas, width
 from .exchange import PARTIES, Happening
 
 _ROW = 26
@@ -48,9 +48,8 @@ def _happening(
         return
     canvas.arrow(start, y, end, y, f"line{' dashed' if each.answer else ''}")
     left, right = min(start, end), max(start, end)
-    most = columns(right - left - 16, SMALL)
-    if len(words) <= most:
+    if width(words, SMALL, bold=each.bad) <= right - left - 16:
         canvas.text((left + right) / 2, y - 5, words, f"{colour} middle", SMALL)
     else:  # Too long for the arrow: it may run on to the edge of the picture, over lanes but no words.
         space = x + wide - left - 8
-        canvas.text(left + 8, y - 5, cut(words, columns(space, SMALL)), colour, SMALL)
+        canvas.text(left + 8, y - 5, words, colour, SMALL, room=space)

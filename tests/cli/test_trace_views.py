@@ -1,6 +1,7 @@
 """``ringproof trace FILE`` and the views it writes: files whole or not at all, and bad input in one line."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,6 @@ from jsonschema import Draft202012Validator
 
 from ringproof.cli import run
 from ringproof.commands.trace import names_a_file
-from ringproof.traces import itf
 from ringproof.traces.stepwise import make_steps_trace
 from tests.views import told
 
@@ -175,10 +175,10 @@ def test_nothing_is_half_written(
     target = tmp_path / "x.svg"
     target.write_text("before")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(itf.os, "fdopen", full)
+    monkeypatch.setattr(os, "fdopen", full)
     assert "No space left on device" in complaint(shown(leak, "--svg", target))
     assert target.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == [leak.name, target.name]
