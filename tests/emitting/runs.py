@@ -43,18 +43,18 @@ OF_FOUR = ("A6", "X4")
 """Their queue has 4 descriptors, that of the others 2."""
 
 
-def document(mutant: str = "A2", **changed: Any) -> TraceDocument:
+def document(run: str = "A2", **changed: Any) -> TraceDocument:
     """The trace of a mutant, without states; ``changed`` are fields that are to be otherwise."""
     given: dict[str, Any] = {
         "kind": "search",
-        "mutant": mutant,
+        "mutant": run,
         "property": "num-free-exact",
         "violated": "num_free is 1, but the descriptors in no chain are 2",
         "replayed": True,
-        "config": QueueConfig(4 if mutant in OF_FOUR else 2, F_EVENT_IDX),
-        "operations": (RUNS | LONG_RUNS)[mutant],
+        "config": QueueConfig(4 if run in OF_FOUR else 2, F_EVENT_IDX),
+        "operations": (RUNS | LONG_RUNS)[run],
         "states": (),
-        "description": f"{mutant}: a seeded defect",
+        "description": f"{run}: a seeded defect",
         "extra": {},
     }
     return TraceDocument(**(given | changed))
@@ -65,7 +65,7 @@ def hostile() -> TraceDocument:
     return document(
         mutant="A2",
         config=QueueConfig(4, layout="modern", hostile=True),
-        operations=(ADD, KICK, READ, Op(Code.MISCHIEF, a=Mischief.ID_RANGE, b=0), GET),
+        operations=(ADD, KICK, READ, Op(Code.MISCHIEF, a=Mischief.ID_RANGE, b=2), GET),
     )
 
 
