@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from .canvas import clean
 from .excerpt import excerpt, in_focus
+from .reasons import unavoidable, variant
 from .scene import Explanation, Scene, Step
 
 _MOST_CHANGES = 8
@@ -122,12 +123,7 @@ def _why(explanation: Explanation) -> Iterator[str]:
         else:
             sentence = f": {escaped(part.sentence)}" if part.sentence else ""
             lines.append(f"- **fails{'' if part.key else ', as a consequence'}**: {said}{sentence}")
-    if explanation.unavoidable_from is not None:
-        words = f": {escaped(explanation.unavoidable_words)}" if explanation.unavoidable_words else ""
-        lines.append(f"- unavoidable after step {explanation.unavoidable_from}{words}")
-    if explanation.variant_step is not None:
-        words = f": {escaped(explanation.variant_words)}" if explanation.variant_words else ""
-        lines.append(f"- it holds with another choice at step {explanation.variant_step}{words}")
+    lines += [f"- {escaped(said)}" for said in (unavoidable(explanation), variant(explanation)) if said]
     if lines:
         yield "### Why"
         yield "\n".join(lines)

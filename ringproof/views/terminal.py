@@ -12,6 +12,7 @@ from ..journey.terminal import step_details
 from ..traces import wording
 from ..traces.wording import Change
 from .excerpt import excerpt, has_step, numbered
+from .reasons import unavoidable, variant
 from .scene import Explanation, Scene, Source, Step
 
 NETWORK = "network"
@@ -142,15 +143,9 @@ def _why(explanation: Explanation, violated: str, width: int) -> Iterator[Text]:
     if failing and holding:
         parts = "other part holds" if holding == 1 else f"other {holding} parts hold"
         yield from _folded(f"the {parts}", 4, width, _QUIET)
-    if explanation.unavoidable_from is not None:
-        words = f": {explanation.unavoidable_words}" if explanation.unavoidable_words else ""
-        yield from _folded(
-            f"unavoidable after step {explanation.unavoidable_from}{words}", 2, width, "", hang=2
-        )
-    if explanation.variant_step is not None:
-        words = f": {explanation.variant_words}" if explanation.variant_words else ""
-        said = f"it holds with another choice at step {explanation.variant_step}{words}"
-        yield from _folded(said, 2, width, "", hang=2)
+    for said in (unavoidable(explanation), variant(explanation)):
+        if said:
+            yield from _folded(said, 2, width, "", hang=2)
 
 
 # -- step by step ----------------------------------------------------------------------------------------

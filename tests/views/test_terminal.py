@@ -131,6 +131,13 @@ def test_why_it_broke_stands_under_what_broke() -> None:
     assert WHY in shown(told.explained(), 100)
 
 
+def test_whole_sentences_are_left_as_they_are() -> None:
+    """What was found out in a sentence of its own is not put into another."""
+    words = ("from step 1 on: each of 8 ways breaks it", "with `add 1 segment` at step 1 it holds")
+    text = shown(replace(SCENES["leak"], explanation=Explanation((), 1, words[0], 1, words[1])))
+    assert f"  unavoidable {words[0]}\n  {words[1]}\n" in text
+
+
 def test_one_part_says_no_more_than_the_violation() -> None:
     """A sentence that stands there already is not said again."""
     scene = SCENES["leak"]
