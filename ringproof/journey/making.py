@@ -23,6 +23,7 @@ from ..proofs.mutants.frame_catalog import FRAME_CATALOG
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS
 from ..proofs.search import transmit, transport
 from ..proofs.theorems import THEOREMS
+from ..traces.explanation import Part
 from .described import described
 from .document import NetTrace
 from .recording import record
@@ -84,6 +85,9 @@ def _document(name: str, run: Run, said: str, reference: ModuleType | None = Non
     """A run that shows a finding or a mutant, written down."""
     mutant = None if name in THEOREMS else name
     title = THEOREMS[name].title if mutant is None else DESCRIBED[name].title
+    property = name if mutant is None else sorted(MUTANTS[name].kills)[0]
+    # No variant: playing the whole driver for each choice takes longer than finding the run did.
+    part = Part(property, THEOREMS[property].title, holds=False, sentence=said, key=True)
     return record(
         run.config,
         run.frames,
@@ -91,9 +95,9 @@ def _document(name: str, run: Run, said: str, reference: ModuleType | None = Non
         description=f"{name}: {title}",
         mutant=mutant,
         reference=reference,
-        property=name if mutant is None else sorted(MUTANTS[name].kills)[0],
+        property=property,
         violated=said,
-        extra={"origin": run.origin},
+        extra={"origin": run.origin, "explanation": {"parts": [part.to_json()]}},
     )
 
 
