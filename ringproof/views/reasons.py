@@ -18,6 +18,6 @@ def variant(explanation: Explanation) -> str:
     number, words = explanation.variant_step, explanation.variant_words
     if number is None:
         return ""
-    if words.startswith("with "):
+    if words.endswith("it holds"):
         return words
     return f"it holds with another choice at step {number}{f': {words}' if words else ''}"
