@@ -1,5 +1,6 @@
 """The page of a trace in a real browser: moving through it, reading it, and what it costs."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from ringproof.traces import wording
 from ringproof.views.scene import Explanation, Scene
 
 from .browser import Open, Scheme, browser, looks, opens
@@ -337,3 +339,41 @@ def test_ten_thousand_steps_open_in_two_seconds(opens: Open) -> None:
             return (performance.now() - began) / 50; }"""
         )
         assert each < 200, f"{each:.0f} ms a step"
+
+
+def test_every_value_reads_as_it_does_elsewhere(opens: Open) -> None:
+    """With all variables shown, each step has the values of its state, written as in every other view."""
+    scene = queue_scene(4, 16)
+    first, *others = scene.steps
+    scene = replace(scene, steps=[replace(first, values={**first.values, "gone": [1, 2]}), *others])
+    with opens(scene) as opened:
+        page = opened.visit("#step=0")
+        page.get_by_label("Show every variable").check()
+        for step in scene.steps:
+            assert _step(page) == step.number
+            rows = page.locator(".changes tbody tr").all_inner_texts()
+            seen = {cells[0].removeprefix("✗ "): cells[-1] for cells in (row.split("\t") for row in rows)}
+            moved = {change.name: change.new for change in step.changes}
+            for records in ("result", "expected", "observed", "registers"):
+                assert records in seen
+                del seen[records]
+            every = {name: wording.value(name, item) for name, item in step.values.items() if name in seen}
+            assert seen == every | moved
+            assert len(every) == len(step.values) - 4
+            page.keyboard.press("ArrowRight")
+
+
+def test_a_hand_points_at_the_slot_of_its_index(opens: Open) -> None:
+    """The tip of every hand lies in the sector of index mod queue_size, slot 0 being right of the top."""
+    scene = queue_scene(16, 45)
+    values = scene.steps[-1].values
+    with opens(scene) as opened:
+        page = opened.visit()
+        names = [name.removeprefix("✗ ") for name in page.locator("svg.ring .handname").all_text_contents()]
+        tips = page.locator("svg.ring .hand").evaluate_all(
+            "all => all.map((hand) => hand.getAttribute('points'))"
+        )
+        assert len(names) == len(tips) == 6
+        for name, points in zip(names, tips, strict=True):
+            x, y = (float(number) for number in points.split()[0].split(","))
+            assert int(math.atan2(x, -y) % math.tau / math.tau * 16) == values[name] % 16, name
