@@ -18,7 +18,7 @@ from ..traces.document import FEATURE_NAMES, TraceDocument
 from ..validation.narration import in_words
 from ..views.opening import Document
 from .telling import by_meaning, number_of_step, story
-from .text import c_comment, c_string, plain
+from .text import c_comment, c_string, name_of_test
 
 PARTS = ("memory.c", "device.c", "operations.c", "program.c")
 _HERE = "ringproof.emitting"
@@ -127,12 +127,12 @@ def _refuse(document: TraceDocument) -> None:
 
 
 def _head(document: TraceDocument, name: str) -> str:
-    file = f"{plain(name) or 'test'}.c"
     return c_comment(
         [
             *story(document),
             "It needs ringproof_driver.h (`ringproof explain abi` prints where it is, DIR below) and your "
-            f"driver behind that interface: cc -std=c11 -Wall -Wextra -I DIR {file} driver.c -o t && ./t",
+            "driver behind that interface: cc -std=c11 -Wall -Wextra -I DIR "
+            f"{name_of_test(name)}.c driver.c -o t && ./t",
             "Exit status: 0 if the driver does as it should; 1 if not, and one line says at which step; 2 "
             "if it cannot be asked, and one line says why. ./t -v tells each step before it is done, which "
             "shows where a driver crashes or hangs.",

@@ -14,7 +14,7 @@ from ..validation.narration import in_words
 from ..validation.net_narration import net_op_in_words
 from ..views.opening import Document
 from .telling import by_meaning, number_of_step, story
-from .text import identifier, plain, python_comment
+from .text import python_comment, name_of_test
 
 _FLAGS = sum(OpFlag)
 _LARGE = 0xFFFF  # numbers above are told in hexadecimal
@@ -40,10 +40,9 @@ def emit_pytest(document: Document, name: str) -> str:
 
 
 def _head(document: TraceDocument | NetTrace, name: str, imports: list[str]) -> list[str]:
-    file = plain(name) or "test_trace"
     told = [
         *story(document),
-        f"Run it with: RINGPROOF_DRIVER=./libdriver.so pytest {file}.py",
+        f"Run it with: RINGPROOF_DRIVER=./libdriver.so pytest {name_of_test(name)}.py",
         "The library is your driver behind ringproof_driver.h or ringproof_net_driver.h (see `ringproof "
         "explain abi`). RINGPROOF_DRIVER=reference runs ringproof's own reference instead, which passes"
         + (
@@ -136,16 +135,11 @@ def _file(
         ")",
         "",
         "",
-        f"def {_function(name)}() -> None:",
+        f"def {name_of_test(name)}() -> None:",
         '    """The driver does as it should at every step."""',
         f"    {played_by}({', '.join(said)})",
     ]
     return "\n".join([*_head(document, name, imports), *body]) + "\n"
-
-
-def _function(name: str) -> str:
-    found = identifier(name)
-    return found if found.startswith("test_") else f"test_{found}"
 
 
 def _check(document: TraceDocument | NetTrace) -> str:

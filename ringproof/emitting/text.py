@@ -55,6 +55,7 @@ def folded(line: str) -> list[str]:
     return textwrap.wrap(line, _WIDTH, break_on_hyphens=False) or [""]
 
 
-def identifier(name: str) -> str:
-    """A name made of a-z, 0-9 and _, for functions; never empty."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "trace"
+def name_of_test(name: str) -> str:
+    """The name of a test and, with a suffix, of its file: a-z, 0-9 and _, "test_" at its head."""
+    found = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "trace"
+    return found if found.startswith("test_") else f"test_{found}"
