@@ -14,7 +14,7 @@ from ..validation.narration import in_words
 from ..validation.net_narration import net_op_in_words
 from ..views.opening import Document
 from .telling import by_meaning, number_of_step, story
-from .text import python_comment, name_of_test
+from .text import name_of_test, python_comment
 
 _FLAGS = sum(OpFlag)
 _LARGE = 0xFFFF  # numbers above are told in hexadecimal
