@@ -13,15 +13,15 @@ from ..journey.document import NetTrace
 from ..journey.replay import NetReplay
 from ..journey.replay import replay_on_driver as replay_net_driver
 from ..journey.replay import replay_on_reference as replay_net_reference
-from ..journey.terminal import render_trace
 from ..traces.document import TraceDocument
 from ..traces.parting import Parting, first_parting
 from ..traces.replay import replay_document
 from ..traces.steps_document import StepsDocument
-from ..traces.terminal import render
 from ..validation.evidence import DriverReplay, replay_on_driver
 from ..validation.net_evidence import follows_a_profile, net_parting, replay_net
 from ..views.opening import broken_step, load_any
+from ..views.staging import scene_of
+from ..views.terminal import render
 from .build import build_shipped
 
 
@@ -117,7 +117,7 @@ def _on_reference(document: TraceDocument, everything: bool, as_json: bool) -> i
         click.echo(json.dumps(answer, indent=2))
     else:
         console = Console(highlight=False)
-        render(document, console, all=everything)
+        render(scene_of(document, sources=False), console, all=everything)
         _show_parting(outcome.parting(), console)
         console.print(escape(outcome.reason))
     return EXIT_HELD if run.first is None and outcome.confirmed else EXIT_REFUTED
@@ -158,7 +158,7 @@ def _whole_driver(
         click.echo(json.dumps(answer, indent=2))
     else:
         console = Console(highlight=False)
-        render_trace(document, console, all=everything)
+        render(scene_of(document, sources=False), console, all=everything)
         _show_parting(both, console)
         where = f"step {outcome.step}: " if outcome.step is not None else ""
         shows = f", and breaks {document.property}" if violated else ""

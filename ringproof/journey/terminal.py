@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig
 from .chain import F_INDIRECT, F_NEXT, F_WRITE
-from .document import NO_QUEUE, NetTrace, TraceState
+from .document import NO_QUEUE, TraceState
 from .header import ABSENT, FIELDS, flag_words, gso_words
 from .recording import BACK, DROPPED, QUEUED, STOPPED
 from .registers import value_words
@@ -61,19 +61,6 @@ def describe(config: NetConfig) -> str:
 def render_journey(states: Sequence[TraceState], frame: int, console: Console) -> None:
     """Print the journey of the frame with this number, as far as the states show it."""
     _print(journey_lines(states, frame), console, heading=True)
-
-
-def render_trace(document: NetTrace, console: Console, *, all: bool = False) -> None:
-    """Print a whole trace; ``all`` shows every register access, and the whole journey at each XMIT."""
-    title = [Line("both", 0, document.description or "a run of a network driver", _TITLE)]
-    title.append(Line("both", 2, describe(document.config), _QUIET))
-    if document.mutant:
-        title.append(Line("both", 2, f"the reference carries {document.mutant}", _QUIET))
-    _print(title, console)
-    _print(_trace_lines(document, all=all), console, heading=True)
-    if document.property:
-        console.print()
-        _print([Line("both", 0, f"! {document.property}: {document.violated}", _BAD)], console)
 
 
 def _print(lines: Iterable[Line], console: Console, *, heading: bool = False) -> None:
@@ -305,24 +292,6 @@ def _registers(accesses: Sequence[Mapping[str, Any]], most: int = 1 << 30) -> It
 # -- a trace -------------------------------------------------------------------------------------------
 
 
-def _trace_lines(document: NetTrace, *, all: bool) -> Iterator[Line]:
-    before: TraceState | None = None
-    for number, state in enumerate(document.states):
-        if number:
-            yield from _step(number, state, before, all=all)
-        before = state
-
-
-def _step(number: int, state: TraceState, before: TraceState | None, *, all: bool) -> Iterator[Line]:
-    lane = _DEVICE if state.lane == _DEVICE else _DRIVER
-    status = state.values["result"]["status"]
-    came = f" -> {error_name(status)}" if status < 0 else ""
-    yield Line(lane, 0, f"{number:>3}  {action_words(state)}{came}", _TITLE)
-    for line in step_details(state.values, all=all):
-        yield line._replace(lane=lane, depth=line.depth + 5)
-    yield from _changed(lane, state, before)
-
-
 def step_details(values: Mapping[str, Any], *, all: bool) -> Iterator[Line]:
     """What happened in a step, from the variables after it: frames, register accesses and events.
 
@@ -389,15 +358,3 @@ def _chains(count: Any) -> str:
 def _count(args: Mapping[str, Any]) -> str:
     count = args["completed_at_kick"]
     return "all" if isinstance(count, int) and count > 0xFFFF else str(count)
-
-
-def _changed(lane: str, state: TraceState, before: TraceState | None) -> Iterator[Line]:
-    """The words of the rings that this step changed."""
-    earlier = {each["queue"]: each for each in (before.values["queues"] if before else ())}
-    for queue in state.values["queues"]:
-        was = earlier.get(queue["queue"])
-        if was is None:
-            continue
-        for name, value in queue.items():
-            if value != was.get(name) and name != "stopped":
-                yield Line(lane, 5, f"queue {queue['queue']} {name} {was.get(name)} -> {value}", _VALUE)

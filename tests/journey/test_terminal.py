@@ -11,7 +11,9 @@ from ringproof.impl.harness.net_operations import NET_FEATURES, NetCode, NetConf
 from ringproof.journey.described import described
 from ringproof.journey.document import NetTrace, TraceError, load
 from ringproof.journey.recording import record
-from ringproof.journey.terminal import describe, render_journey, render_trace
+from ringproof.journey.terminal import describe, render_journey
+from ringproof.views.staging import scene_of
+from ringproof.views.terminal import render
 
 OPS = (
     Op(NetCode.PROBE),
@@ -47,7 +49,7 @@ def printed(document: NetTrace, frame: int, width: int = 100) -> list[str]:
 def shown(document: NetTrace, width: int = 100, *, all: bool = False) -> list[str]:
     """A whole trace as lines."""
     file = io.StringIO()
-    render_trace(document, Console(file=file, width=width), all=all)
+    render(scene_of(document, sources=False), Console(file=file, width=width), all=all)
     return file.getvalue().splitlines()
 
 
@@ -96,7 +98,7 @@ def test_remove_frees_what_is_left(profile: str) -> None:
 
 def test_a_trace_shows_registers_by_name() -> None:
     """Steps with their accesses; a long log is cut unless all is asked for."""
-    few, many = shown(trace()), shown(trace(), all=True)
+    few, many = shown(trace(), 200), shown(trace(), 200, all=True)
     assert any("more accesses, shown with --all" in line for line in few)
     assert any(line.strip().startswith("read  device_features (32 bits): CSUM MAC") for line in many)
     assert any("write device_status (8 bits): ACKNOWLEDGE DRIVER DRIVER_OK" in line for line in many)

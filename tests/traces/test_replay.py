@@ -8,9 +8,10 @@ import pytest
 
 from ringproof.impl.harness.operations import Code, Op
 from ringproof.proofs.mutants.unrolled import MUTANTS
-from ringproof.proofs.search import NotFound, Unknown
+from ringproof.proofs.search import Found, NotFound, Unknown, find_trace
+from ringproof.proofs.search.counterexample import Counterexample
 from ringproof.traces.document import TraceDocument, load
-from ringproof.traces.making import NoTrace, make_trace
+from ringproof.traces.making import NoTrace, document_of, make_trace
 from ringproof.traces.replay import replay_document
 
 QUICK = ("A1", "A2", "A5", "A13", "B1", "B13", "D3", "D14", "X2", "X3", "X4", "X6", "X7", "X9")
@@ -68,7 +69,7 @@ def test_a_later_step_does_not_confirm() -> None:
     document = made("B1")
     outcome = replay_document(replace(document, operations=(*document.operations, Op(Code.KICK))))
     assert not outcome.confirmed
-    assert "at step 2 already" in outcome.reason
+    assert outcome.reason == "indices-faithful breaks at step 1 already, not only at 2"
 
 
 def test_a_document_without_a_mutant_runs_on_the_reference() -> None:
@@ -91,3 +92,27 @@ def test_a_search_that_ends_without_a_trace_says_why() -> None:
     with pytest.raises(NoTrace, match="gave up") as unknown:
         make_trace("D14", budget=10)
     assert isinstance(unknown.value.result, Unknown)
+
+
+def _found(mutant: str) -> Counterexample:
+    """What the search finds, before it is replayed."""
+    result = find_trace(mutant)
+    assert isinstance(result, Found)
+    return result.trace
+
+
+def test_a_trace_that_did_not_replay_says_so() -> None:
+    """A counterexample that the mutated reference does not show is never called replayed."""
+    document = document_of(replace(_found("D14"), mutant="D3"))
+    assert not document.replayed
+    assert document.extra["not_replayed"] == "on the reference with D3 nothing breaks"
+
+
+def test_a_model_that_differs_from_the_run_is_not_replayed() -> None:
+    """Where model and run disagree on a variable the trace is not called replayed, and says where."""
+    trace = _found("D14")
+    last = trace.steps[-1]
+    steps = (*trace.steps[:-1], replace(last, values={**last.values, "num_added": 7}))
+    document = document_of(replace(trace, steps=steps))
+    assert not document.replayed
+    assert document.extra["not_replayed"] == "state 2: num_added is 1, 7 in the model"

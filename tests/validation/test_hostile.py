@@ -77,7 +77,7 @@ def test_every_injection_has_its_occasion_on_a_slow_machine(
     """Where there is no time at all, each injection is made a few times nevertheless."""
     monkeypatch.setattr(hostile, "QUICK_SECONDS", 0.0)
     report = validate_hostile(hardened(), options=Options(quick=True, traces=None))
-    assert {check.name: check.message for check in report.checks if check.verdict != "pass"} == {}
+    assert {check.name: check.detail for check in report.checks if check.verdict != "pass"} == {}
 
 
 @pytest.mark.parametrize(
