@@ -1,13 +1,11 @@
-"""A run of the step-wise model in words: a line for each step, with who takes it and what it changes."""
+"""A run of the step-wise model in words: who takes each step, and what it does."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ...model.steps.invariants import INVARIANTS
 from ...model.steps.moment import Choice, Moment, Pc
-from ...model.steps.queue import Steps
 from .steps import Cells, lane
-from .steps_past import NONE
 from .steps_runs import Run
 
 
@@ -80,142 +78,24 @@ _WORDS: dict[str, Callable[[Moment, Moment, Choice], str]] = {
 
 
 def _taken(s: Moment, u: Moment) -> str:
-    new = [str(head) for (head,) in _keys(s, u, "held") if u.held(head)]
+    assert isinstance(u.held, Cells), "moments of a run are frozen"
+    new = [str(head) for head in sorted(u.held.cells) if u.held(head) and not s.held(head)]
     return " and ".join(new) or "that it already has"
 
 
-_NUMBERS = {
-    "avail_idx": "avail.idx",
-    "used_event": "used_event",
-    "used_idx": "used.idx",
-    "avail_event": "avail_event",
-    "free_head": "free_head",
-    "num_free": "num_free",
-    "num_added": "num_added",
-    "last_used_idx": "last_used_idx",
-}
-_SWITCHES = {
-    "no_interrupt": ("avail.flags", "NO_INTERRUPT", "0"),
-    "no_notify": ("used.flags", "NO_NOTIFY", "0"),
-    "wanted": ("callbacks", "on", "off"),
-    "notified": ("notification", "pending", "none"),
-    "irq": ("interrupt", "pending", "none"),
-    "asleep": ("device", "asleep", "awake"),
-}
-_CELLS = {
-    "next": "desc[{}].next",
-    "avail_ring": "avail.ring[{}]",
-    "used_ring": "used.ring[{}].id",
-    "data": "data[{}]",
-    "entry_next": "table {}[{}].next",
-}
-_HEX = {
-    "addr": "desc[{}].addr",
-    "entry_addr": "table {}[{}].addr",
-}
-_LENGTHS = {
-    "len": "desc[{}].len",
-    "entry_len": "table {}[{}].len",
-}
-_FLAGS = (
-    ("desc[{}].flags", ("has_next", "writes", "indirect")),
-    ("table {}[{}].flags", ("entry_has_next", "entry_writes", "entry_indirect")),
-)
-
-
-def changes(s: Moment, u: Moment) -> list[str]:
-    """Return what a step changed of memory and of what the driver keeps, each with its new value.
-
-    Ghosts are left out, and the arguments and variables of the driver's functions.
-    """
-    return [*_changed_cells(s, u), *_changed_numbers(s, u)]
-
-
-def _changed_numbers(s: Moment, u: Moment) -> Iterator[str]:
-    for name, shown in _NUMBERS.items():
-        old, new = getattr(s, name), getattr(u, name)
-        if old != new:
-            yield f"{shown} {old} -> {new}"
-    for name, (shown, on, off) in _SWITCHES.items():
-        if bool(getattr(s, name)) != bool(getattr(u, name)):
-            yield f"{shown} {on if getattr(u, name) else off}"
-
-
-def _keys(s: Moment, u: Moment, *names: str) -> list[tuple[int, ...]]:
-    """Return where maps differ."""
-    found = set()
-    for name in names:
-        old, new = getattr(s, name), getattr(u, name)
-        if isinstance(new, Cells) and new is not old:
-            found |= {key for key in new.cells if _at(old, key) != _at(new, key)}
-    return sorted(key if isinstance(key, tuple) else (key,) for key in found)
-
-
-def _at(cells: Cells, key: int | tuple[int, ...]) -> int | bool:
-    value: int | bool = cells(*key) if isinstance(key, tuple) else cells(key)
-    return value
-
-
-def _changed_cells(s: Moment, u: Moment) -> Iterator[str]:
-    for shown, names in _FLAGS:
-        for key in _keys(s, u, *names):
-            words = ("NEXT", "WRITE", "INDIRECT")
-            flags = [word for word, name in zip(words, names, strict=True) if getattr(u, name)(*key)]
-            yield f"{shown.format(*key)} {'|'.join(flags) or '0'}"
-    for name, shown in _HEX.items():
-        for key in _keys(s, u, name):
-            value = getattr(u, name)(*key)
-            tabled = name == "addr" and u.indirect(*key)
-            yield f"{shown.format(*key)} {f'table {value}' if tabled else f'{value:#x}'}"
-    for name, shown in (_LENGTHS | _CELLS).items():
-        for key in _keys(s, u, name):
-            value = getattr(u, name)(*key)
-            yield f"{shown.format(*key)} {value or 'none' if name == 'data' else value}"
-    for key in _keys(s, u, "allocated"):
-        yield f"table {key[0]} {'allocated' if u.allocated(*key) else 'freed'}"
-
-
-def setting(queue: Steps) -> str:
-    """Return the size of a queue, its driver's profile and the features negotiated."""
-    features = [
-        word for word, on in (("EVENT_IDX", queue.event_idx), ("INDIRECT_DESC", queue.indirect_desc)) if on
-    ]
-    profile = "virtio-1.x" if queue.mended else "linux-3.11"
-    return f"queue_size {queue.queue_size}, {profile}, {', '.join(features) or 'no features'}"
-
-
 class Told(NamedTuple):
-    """One step of a run: its number from 1, who takes it, its name, in words, and what it changed."""
+    """One step of a run: who takes it, its name, and what it does in words."""
 
-    number: int
     lane: str
     name: str
     words: str
-    changes: list[str]
 
 
 def steps(run: Run) -> Iterator[Told]:
     """Yield the steps of a run in words."""
-    for number, (name, taken) in enumerate(run.taken(), 1):
-        s, u = taken.before, taken.after
-        words = _WORDS[name](s, u, taken.choice) if name in _WORDS else name
-        yield Told(number, lane(name), name, words, changes(s, u))
-
-
-def told(run: Run) -> list[str]:
-    """Return a run in words: the queue, what was before, a line for each step, what the last one broke."""
-    lines = [setting(run.queue)]
-    if run.past != NONE:
-        kicked, quiet = run.past.kicked, run.past.quiet
-        parts = [f"{kicked} with a kick" if kicked else "", f"{quiet} without a kick" if quiet else ""]
-        counted = ", then ".join(part for part in parts if part)
-        lines.append(f"before: chains of one descriptor are added and come back, one at a time: {counted}")
-    width = len(str(len(run.actions)))
-    for number, who, _, words, changed in steps(run):
-        shown = f"  [{', '.join(changed)}]" if changed else ""
-        lines.append(f"{number:>{width}}  {who:<7}  {words}{shown}")
-    lines += [f"broken: {said(name)}" for name in run.broken]
-    return lines
+    for name, taken in run.taken():
+        words = _WORDS[name](taken.before, taken.after, taken.choice) if name in _WORDS else name
+        yield Told(lane(name), name, words)
 
 
 def said(name: str) -> str:

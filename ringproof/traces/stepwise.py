@@ -5,7 +5,6 @@ What is shown is the model at work, statement by statement; nothing replays it o
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..model.steps.moment import Choice, Moment
@@ -13,13 +12,12 @@ from ..model.steps.queue import Steps
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS
 from ..proofs.search.steps import Cells
 from ..proofs.search.steps_runs import Run, claimed, find, watch
-from ..proofs.search.steps_told import said, steps, told
+from ..proofs.search.steps_told import said, steps
 from ..proofs.theorem import Theorem
 from ..proofs.theorems import THEOREMS
 from .itf import TraceState
 from .steps_document import FEATURES, BrokenTheorem, StepsDocument
 
-NOT_REPLAYED = "a run of the step-wise model, not replayed on an implementation"
 _LANES = {"handler": "driver"}
 """Of the lanes of the model those that a trace calls otherwise: the interrupt handler is the driver's."""
 
@@ -57,27 +55,13 @@ class StepsTrace:
             if _entry(claimed(obligation)) == entry
         )
 
-    def lines(self) -> list[str]:
-        """The run on the terminal: what the defect is, the queue, a line for each step, and what broke."""
-        mutant = DESCRIBED[self.mutant]
-        theorems = {theorem.name: theorem for theorem, _ in self.broken()}
-        return [
-            f"{self.mutant}: {mutant.title}",
-            f"  {mutant.change}",
-            f"  {NOT_REPLAYED}",
-            "",
-            *told(self.run),
-            "",
-            *(f"! {name}: {theorem.title}" for name, theorem in theorems.items()),
-        ]
-
     def document(self) -> StepsDocument:
         """The run as a trace document."""
         queue, past, broken = self.run.queue, self.run.past, self.broken()
         described = DESCRIBED[self.mutant]
         on = {"EVENT_IDX": queue.event_idx, "INDIRECT_DESC": queue.indirect_desc}
         theorem, sentence = broken[0]
-        start = TraceState("init", "create", {}, {"words": "", **_variables(queue, self.run.start)})
+        start = TraceState("init", "create", {}, {"words": "", **variables(queue, self.run.start)})
         return StepsDocument(
             mutant=self.mutant,
             change=described.change,
@@ -95,16 +79,8 @@ class StepsTrace:
 
     def _states(self) -> Iterator[TraceState]:
         for step, (_, taken) in zip(steps(self.run), self.run.taken(), strict=True):
-            values = {"words": step.words, **_variables(self.run.queue, taken.after)}
+            values = {"words": step.words, **variables(self.run.queue, taken.after)}
             yield TraceState(_LANES.get(step.lane, step.lane), step.name, _arguments(taken.choice), values)
-
-    def text(self) -> str:
-        """The document as it is printed and written."""
-        return self.document().text()
-
-    def save(self, path: Path) -> None:
-        """Write the document to ``path``, whole or not at all. Raises TraceError when that cannot be."""
-        self.document().save(path)
 
 
 def make_steps_trace(mutant: str) -> StepsTrace | None:
@@ -137,8 +113,8 @@ def _arguments(choice: Choice) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _variables(queue: Steps, s: Moment) -> dict[str, Any]:
-    """A moment on plain numbers as the variables of a state."""
+def variables(queue: Steps, s: Moment) -> dict[str, Any]:
+    """A moment on plain numbers, frozen as those of a run are, as the variables of a state."""
     every = range(int(queue.queue_size))
 
     def table(values: Any) -> list[int]:
