@@ -17,6 +17,7 @@ from ringproof.traces.itf import save
 from ringproof.traces.making import make_trace
 from ringproof.traces.stepwise import make_steps_trace
 from ringproof.views.drawing import draw
+from ringproof.views.excerpt import in_focus
 from ringproof.views.markdown import render_markdown
 from ringproof.views.opening import Document
 from ringproof.views.scene import Scene
@@ -68,13 +69,9 @@ def files_of(name: str, document: Document) -> dict[str, str]:
     picture, saved = f"{name}.svg", f"{name}.itf.json"
     return {
         saved: document.text(),
-        picture: draw(scene, _shown(scene)),
+        picture: draw(scene, in_focus(scene)),
         f"{name}.md": render_markdown(scene, picture, document=saved),
     }
-
-
-def _shown(scene: Scene) -> int:
-    return len(scene.steps) - 1 if scene.broken is None else scene.broken
 
 
 def index(documents: Mapping[str, Document]) -> str:
@@ -95,7 +92,7 @@ def _row(name: str, scene: Scene) -> str:
     breaks = _cell(scene.violated)
     if name in STEPS_ONLY:
         breaks = f"no longer holds: {breaks}"
-    alt = escape(f"step {_shown(scene)} of {name}, drawn")
+    alt = escape(f"step {in_focus(scene)} of {name}, drawn")
     picture = f'<a href="{name}.svg"><img src="{name}.svg" width="320" alt="{alt}"></a>'
     return f"| {told} | {breaks} | {_clause(name, scene)} | {len(scene.steps) - 1} | {picture} |\n"
 

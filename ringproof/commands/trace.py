@@ -1,7 +1,6 @@
 """``ringproof trace``: a run that shows a defect, searched or opened from a file, in many views."""
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from ..proofs.search.portfolio import DEFAULT_DEPTH
 from ..proofs.theorems import THEOREMS
 from ..traces.document import TraceDocument
 from ..traces.making import NoTrace, make_trace
+from ..traces.schema import schema_text
 from ..traces.steps_document import KIND, StepsDocument
 from ..traces.stepwise import broken_theorems, make_steps_trace
 from ..views.excerpt import has_step
@@ -92,8 +92,7 @@ def _print(document: Document | None, scene: Scene, step: int | None, everything
 
 def _schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        schema = files(f"{__package__.rpartition('.')[0]}.traces").joinpath("trace.schema.json")
-        click.echo(schema.read_text(encoding="utf-8"), nl=False)
+        click.echo(schema_text(), nl=False)
         context.exit()
 
 

@@ -25,7 +25,7 @@ from ..traces.itf import TraceError, TraceState
 from ..traces.reading import DocumentReader
 from ..traces.shapes import Shape, integers
 
-__all__ = ["KIND", "NetTrace", "TraceError", "TraceState", "from_json", "is_net_trace", "load"]
+__all__ = ["KIND", "NetTrace", "TraceError", "TraceState", "from_json", "load"]
 
 VERSION = 1
 KIND = "network"
@@ -61,7 +61,7 @@ SHAPES: dict[str, Shape] = {
         "freed": [int],
     },
 }
-NAMED_SHAPES: dict[str, Shape] = {
+_NAMED_SHAPES: dict[str, Shape] = {
     "packet": {
         "head": integers("address", "length"),
         "fragments": [integers("page", "offset", "length")],
@@ -196,12 +196,6 @@ def load(path: Path) -> NetTrace:
     return from_json(itf.read(path), str(path))
 
 
-def is_net_trace(value: object) -> bool:
-    """Whether a JSON value says that it is a trace of a network driver, whatever else is wrong with it."""
-    meta = value.get("#meta") if isinstance(value, dict) else None
-    return isinstance(meta, dict) and meta.get("kind") == KIND
-
-
 def from_json(value: object, name: str) -> NetTrace:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
     try:
@@ -215,7 +209,7 @@ class NetReader(DocumentReader[NetTrace]):
     """Takes the plain JSON values of a trace of a network driver apart."""
 
     version = VERSION
-    named = NAMED_SHAPES
+    named = _NAMED_SHAPES
 
     def head(self, meta: Mapping[str, object], last: int) -> NetTrace:
         """Read what is no operation and no state."""

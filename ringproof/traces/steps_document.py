@@ -142,12 +142,6 @@ def load(path: Path) -> StepsDocument:
     return from_json(itf.read(path), str(path))
 
 
-def is_steps_document(value: object) -> bool:
-    """Whether a JSON value says that it is a run of the step-wise model, whatever else is wrong with it."""
-    meta = value.get("#meta") if isinstance(value, dict) else None
-    return isinstance(meta, dict) and meta.get("kind") == KIND
-
-
 def from_json(value: object, name: str) -> StepsDocument:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
     try:

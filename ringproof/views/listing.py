@@ -113,9 +113,7 @@ def c_definitions(path: Path) -> dict[str, tuple[int, str]]:
     """Return the line and text where each function of a C file begins. Raises OSError."""
     text = path.read_text(encoding="utf-8")
     found: dict[str, tuple[int, str]] = {}
-    for match in re.finditer(
-        r"^[a-z][\w\s*]*?\b(\w+)\((?:[^;{}()]|\([^;{}]*?\))*\)\s*\{", text, re.MULTILINE
-    ):
+    for match in _C_DEFINITION.finditer(text):
         first = match.group().splitlines()[0]
         found[match.group(1)] = text.count("\n", 0, match.start()) + 1, first.strip()
     return found

@@ -37,10 +37,8 @@ def outcome(state: TraceState) -> str:
     status, journey = state.values["result"]["status"], state.values["journey"]
     words = [error_name(status)] if status < 0 else []
     words += [_sent(sent) for sent in journey["sent"]]
-    words += [
-        f"frame {each['frame']} at head {each['head']}: {each['bytes']:,} bytes" for each in journey["read"]
-    ]
-    words += [f"frame {each['frame']} at head {each['head']} is used" for each in journey["used"]]
+    words += [f"{_chain(each)}: {each['bytes']:,} bytes" for each in journey["read"]]
+    words += [f"{_chain(each)} is used" for each in journey["used"]]
     words += [event_words(event) for event in state.values["events"]]
     return ", ".join(filter(None, words))
 
