@@ -205,7 +205,7 @@ def test_no_implementation_carries_single_statements(
     path = tmp_path / "steps.json"
     found = make_steps_trace("A15")
     assert found is not None
-    found.save(path)
+    found.document().save(path)
     code, line = refused(capsys, path)
     assert code == 3
     assert "no implementation carries" in line
