@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..impl.device.device import Violation
 from ..impl.harness.operations import NUM_FREE_UNKNOWN, OP, RESULT, STATUS_UNSUPPORTED, Code, Op, Result
 from ..impl.harness.reference_runner import OperationError, QueueConfig, ReferenceRunner
-from ..traces.document import FEATURE_NAMES, TraceDocument, TraceError
+from ..traces.document import FEATURE_NAMES, TraceDocument, TraceError, load
 from ..traces.explanation import Part, explained
 from ..traces.parting import Parting, parting
 from ..traces.recording import record, record_alone
@@ -17,7 +17,7 @@ from ..traces.variables import result_fields
 from .alone import Alone
 from .comparison import ByMeaning
 from .failure import Failure
-from .generator import packed, unpacked
+from .generator import packed, unpacked, unpacked_results
 from .narration import in_words, result_in_words
 from .pairing import Pair
 from .process import Process
@@ -36,20 +36,7 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
     if len(failure.operations) > _LONGEST:
         return None
     pair.attempt(failure.config, failure.operations)
-    document = record(
-        failure.config,
-        failure.operations,
-        property=failure.property,
-        violated=failure.detail,
-        driver=pair.process.name,
-        results=[Result(*values) for values in RESULT.iter_unpack(pair.results)],
-        meta={
-            "check": failure.check,
-            "clause": failure.clause,
-            "step": failure.step,
-            "compared": "byte for byte" if pair.exact else "by meaning",
-        },
-    )
+    document = _recorded(record, failure, pair, compared="byte for byte" if pair.exact else "by meaning")
     parts = _parts(failure, pair)
     if failure.kind == "hang":
         document = explained(document, parts=parts)
@@ -89,22 +76,34 @@ def keep_alone(failure: Failure, alone: Alone, directory: Path, *, injection: st
     if len(failure.operations) > _LONGEST:
         return None
     alone.attempt(failure.config, failure.operations)
-    document = record_alone(
+    document = _recorded(record_alone, failure, alone, **({"injection": injection} if injection else {}))
+    document = explained(document, parts=(_broken(failure, "the driver keeps to it"),))
+    return _saved(document, injection or failure.check, alone.process.name, directory)
+
+
+def _recorded(
+    how: Callable[..., TraceDocument], failure: Failure, run: Pair | Alone, **more: str
+) -> TraceDocument:
+    """Write down, with ``record`` or ``record_alone``, the failure that ``run`` has run last.
+
+    ``more`` are entries of the document beside the failure's own.
+    """
+    return how(
         failure.config,
         failure.operations,
         property=failure.property,
         violated=failure.detail,
-        driver=alone.process.name,
-        results=[Result(*values) for values in RESULT.iter_unpack(alone.results)],
-        meta={
-            "check": failure.check,
-            "clause": failure.clause,
-            "step": failure.step,
-            **({"injection": injection} if injection else {}),
-        },
+        driver=run.process.name,
+        results=unpacked_results(run.results),
+        meta={"check": failure.check, "clause": failure.clause, "step": failure.step, **more},
     )
-    document = explained(document, parts=(_broken(failure, "the driver keeps to it"),))
-    return _saved(document, injection or failure.check, alone.process.name, directory)
+
+
+def passing_choice(trace: Path) -> str:
+    """What a kept trace says of the one choice that lets its run pass; "" if it says nothing."""
+    told = load(trace).extra.get("explanation")
+    variant = told.get("variant") if isinstance(told, dict) else None
+    return str(variant["words"]) if isinstance(variant, dict) else ""
 
 
 def _saved(document: TraceDocument, check: str, driver: str, directory: Path) -> Path:
@@ -229,7 +228,7 @@ def _run_beside(
     pair.probe(config)
     pair.results = b""
     failure = pair.attempt(config, list(known))
-    return failure, [Result(*values) for values in RESULT.iter_unpack(pair.results)]
+    return failure, unpacked_results(pair.results)
 
 
 def _run_alone(
@@ -237,7 +236,7 @@ def _run_alone(
 ) -> tuple[Failure | None, Sequence[Result]]:
     alone = Alone(process)
     failure = alone.attempt(config, known)
-    return failure, [Result(*values) for values in RESULT.iter_unpack(alone.results)]
+    return failure, unpacked_results(alone.results)
 
 
 class _Asked:

@@ -8,7 +8,7 @@ so that a drain asks often enough for what comes back.
 from collections.abc import Callable, Collection, Iterator
 from random import Random
 
-from ..impl.harness.operations import OP, Code, Op, OpFlag
+from ..impl.harness.operations import OP, RESULT, Code, Op, OpFlag, Result
 from ..impl.reference.profile import F_EVENT_IDX
 
 _ALL = 0xFFFF_FFFF
@@ -36,6 +36,11 @@ def packed(*operations: Op) -> bytes:
 def unpacked(operations: bytes) -> list[Op]:
     """Take an array apart; its length is a multiple of 16."""
     return [Op(*fields) for fields in OP.iter_unpack(operations)]
+
+
+def unpacked_results(results: bytes) -> list[Result]:
+    """Take an array of what the worker gave back apart; its length is a multiple of a result's."""
+    return [Result(*fields) for fields in RESULT.iter_unpack(results)]
 
 
 def ring_operations(operations: bytes) -> int:

@@ -8,13 +8,14 @@ from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
-from ..impl.harness.operations import EBROKEN, RESULT, Code, Mischief, Op, Result
+from ..impl.harness.operations import EBROKEN, Code, Mischief, Op, Result
 from ..impl.harness.reference_runner import QueueConfig
 from ..traces.document import TraceError
 from .alone import Alone
 from .configurations import described
 from .evidence import keep_alone, steps_in_words
 from .failure import Failure
+from .generator import unpacked_results
 from .hostile_runs import INJECTIONS, Injection, configurations, mixture, possible, scenes
 from .process import Process
 from .shrinking import reduced
@@ -157,7 +158,7 @@ def _go(
                 continue
             course.runs += 1
             course.operations += len(operations)
-            results = [Result(*values) for values in RESULT.iter_unpack(alone.results)]
+            results = unpacked_results(alone.results)
             what = reaction(operations, results)
             if what:
                 course.reactions[what] += 1

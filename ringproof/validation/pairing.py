@@ -9,7 +9,7 @@ from ..impl.harness.operations import NUM_FREE_UNKNOWN, OP, RESULT, Code, Op, Re
 from ..impl.harness.reference_runner import F_IN_ORDER, QueueConfig, ReferenceRunner, Snapshot, Violation
 from .comparison import ByMeaning, ByteForByte, Comparison, Difference, memory_difference
 from .failure import Failure, FailureKind
-from .generator import packed, ring_operations, unpacked
+from .generator import packed, ring_operations, unpacked, unpacked_results
 
 _WAKING = {Code.INTERRUPT, Code.ENABLE_CB, Code.ENABLE_CB_DELAYED, Code.ENABLE_CB_PREPARE}
 _STARTS_KEPT = 64
@@ -159,7 +159,7 @@ class Pair:
         if self.begin(config) is not None:
             return
         failure = self.run(packed(Op(Code.KICK), Op(Code.ADD, a=1)))
-        results = [Result(*values) for values in RESULT.iter_unpack(self.results)]
+        results = unpacked_results(self.results)
         if results:
             self.knows_num_free = results[0].num_free != NUM_FREE_UNKNOWN
         if len(results) == 2:
