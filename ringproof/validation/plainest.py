@@ -39,7 +39,7 @@ def plainest(failure: Failure, attempt: Callable[[QueueConfig, list[Op]], Failur
     plainer = True
     while plainer:
         plainer = False
-        for config, operations in _plainer(best):
+        for config, operations in _plainer(best, failure.config):
             if (config, operations) in tried:
                 continue
             if not left:
@@ -57,11 +57,17 @@ def plainest(failure: Failure, attempt: Callable[[QueueConfig, list[Op]], Failur
     return best
 
 
-def _plainer(failure: Failure) -> Iterator[Run]:
-    """Runs that differ in one choice, which is plainer, those that say most first."""
+def _plainer(failure: Failure, shrunk: QueueConfig) -> Iterator[Run]:
+    """Runs that differ in one choice, which is plainer, those that say most first.
+
+    On the queue ``shrunk`` no operation could be left out; a plainer one may need fewer.
+    """
     config, operations = failure.config, failure.operations
     for other in _queues(config, sized=failure.kind == "difference"):
         yield other, operations
+    if config != shrunk:
+        for at in range(len(operations) - 1):
+            yield config, operations[:at] + operations[at + 1 :]
     for at, op in enumerate(operations):
         for simpler in _smaller(op):
             yield config, (*operations[:at], simpler, *operations[at + 1 :])

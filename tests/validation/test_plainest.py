@@ -30,9 +30,24 @@ def failure(config: QueueConfig, *ops: Op, kind: FailureKind = "finding") -> Fai
 def test_what_does_not_matter_is_as_plain_as_it_gets() -> None:
     """Queue, arguments and order, where the driver fails whatever they are."""
     found = failure(BIG, READ, Op(Code.ADD, OpFlag.NULL_TOKEN, 2, 3, 77), Op(Code.COMPLETE, a=5, b=3, c=4))
-    plain = plainest(found, lambda config, ops: failure(config, *ops))
+
+    def attempt(config: QueueConfig, ops: list[Op]) -> Failure | None:
+        return failure(config, *ops) if len(ops) == 3 else None
+
+    plain = plainest(found, attempt)
     assert plain.config == QueueConfig(1, profile="virtio-1.x")
     assert plain.operations == (ADD, READ, COMPLETE)
+
+
+def test_a_plainer_queue_takes_fewer_operations() -> None:
+    """What filled the larger queue is left out when a smaller one fails."""
+
+    def attempt(config: QueueConfig, ops: list[Op]) -> Failure | None:
+        fails = sum(op.code == Code.ADD for op in ops) >= config.queue_size and ops[-1].code == Code.COMPLETE
+        return failure(config, *ops) if fails else None
+
+    plain = plainest(failure(QueueConfig(4), ADD, ADD, ADD, ADD, READ, COMPLETE), attempt)
+    assert (plain.config, plain.operations) == (QueueConfig(1), (ADD, COMPLETE))
 
 
 def test_what_matters_stays() -> None:
