@@ -54,7 +54,8 @@ class DriverStopped(Exception):  # noqa: N818 - a verdict about a driver
     def __init__(
         self, what: str, during: str, op_index: int, operation: int, results: bytes, output: str
     ) -> None:
-        place = f"in {during} {operation}" if op_index >= 0 else f"in {during}"
+        # Steps count from 1, as in every trace.
+        place = f"in step {operation + 1}" if op_index >= 0 else f"in {during}"
         super().__init__(f"the driver {what} {place}")
         self.during = during
         self.op_index = op_index

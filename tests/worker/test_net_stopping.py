@@ -26,7 +26,7 @@ def test_a_crash_names_signal_and_operation(
     monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", fault)
     with NetWorker(tinynet, CONFIG, FRAMES) as worker:
         worker.step(Op(NetCode.PROBE))
-        with pytest.raises(Crash, match=r"SIGSEGV at address 0x[0-9a-f]+.* in operation 4$") as caught:
+        with pytest.raises(Crash, match=r"SIGSEGV at address 0x[0-9a-f]+.* in step 5$") as caught:
             worker.run([Op(NetCode.RAISE, a=1), *XMITS])
         assert caught.value.signal == signal.SIGSEGV
         assert (caught.value.op_index, caught.value.operation) == (3, 4)
@@ -52,7 +52,7 @@ def test_exit_is_a_crash_with_a_status(tinynet: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", "exit")
     with NetWorker(tinynet, CONFIG, FRAMES) as worker:
         worker.step(Op(NetCode.PROBE))
-        with pytest.raises(Crash, match=r"ended the process \(exit status 7\) in operation 3"):
+        with pytest.raises(Crash, match=r"ended the process \(exit status 7\) in step 4"):
             worker.run(XMITS)
 
 
@@ -64,7 +64,7 @@ def test_a_driver_stuck_in_probe_is_killed(
     monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", fault)
     with NetWorker(tinynet, CONFIG, FRAMES, timeout=0.4) as worker:
         begin = time.monotonic()
-        with pytest.raises(Hang, match=r"did not come back within 0.4 s in operation 0") as caught:
+        with pytest.raises(Hang, match=r"did not come back within 0.4 s in step 1") as caught:
             worker.step(Op(NetCode.PROBE))
         assert time.monotonic() - begin < 3
         assert caught.value.seconds == 0.4
@@ -76,7 +76,7 @@ def test_a_crash_in_remove_or_probe_is_told_apart(tinynet: Path, monkeypatch: py
     monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", "crash-in-remove")
     with NetWorker(tinynet, CONFIG, FRAMES) as worker:
         ops = [Op(NetCode.PROBE), *XMITS[:2], Op(NetCode.REMOVE)]
-        with pytest.raises(Crash, match=r"SIGABRT.* in operation 3"):
+        with pytest.raises(Crash, match=r"SIGABRT.* in step 4"):
             worker.run(ops)
         monkeypatch.setenv("RINGPROOF_TINYNET_FAULT", "none")
         worker.restart()

@@ -24,7 +24,7 @@ def test_a_crash_names_signal_and_operation(fault: str, tiny: Path, monkeypatch:
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", fault)
     with Worker(tiny) as worker:
         assert worker.create(CONFIG)
-        with pytest.raises(Crash, match=r"SIGSEGV at address 0x[0-9a-f]+.* in operation 2$") as caught:
+        with pytest.raises(Crash, match=r"SIGSEGV at address 0x[0-9a-f]+.* in step 3$") as caught:
             worker.run(ADDS)
     assert caught.value.signal == signal.SIGSEGV
     assert caught.value.status is None
@@ -57,7 +57,7 @@ def test_exit_is_a_crash_with_a_status(tiny: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RINGPROOF_TINY_FAULT", "exit")
     with Worker(tiny) as worker:
         worker.create(CONFIG)
-        with pytest.raises(Crash, match=r"ended the process \(exit status 7\) in operation 2") as caught:
+        with pytest.raises(Crash, match=r"ended the process \(exit status 7\) in step 3") as caught:
             worker.run(ADDS)
         assert (caught.value.signal, caught.value.status) == (None, 7)
 
@@ -79,7 +79,7 @@ def test_a_hang_is_killed_at_the_deadline(tiny: Path, monkeypatch: pytest.Monkey
     with Worker(tiny, timeout=5) as worker:
         worker.create(CONFIG)
         begin = time.monotonic()
-        with pytest.raises(Hang, match=r"did not come back within 0.2 s in operation 2") as caught:
+        with pytest.raises(Hang, match=r"did not come back within 0.2 s in step 3") as caught:
             worker.run(ADDS, timeout=0.2)
         assert time.monotonic() - begin < 2
         assert (caught.value.seconds, caught.value.op_index) == (0.2, 2)
