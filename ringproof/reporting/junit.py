@@ -11,7 +11,7 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as Failed
 
 from ..validation.report import Check, Exhibit, ValidationReport
-from .terminal import replaying
+from .terminal import looking, replaying
 
 
 def junit(reports: Sequence[ValidationReport]) -> str:
@@ -76,8 +76,13 @@ def _told(check: Check, exhibit: Exhibit | None, report: ValidationReport) -> st
     if exhibit.follows:
         lines.append(f"follows:  the same run fails {exhibit.follows} first")
     lines += ["run:", *(f"  {step}" for step in exhibit.steps)]
-    again = replaying(exhibit, report.library)
-    return "\n".join([*lines, *([f"replay:   {again}"] if again else [])])
+    if exhibit.passes:
+        lines.append(f"else:     {exhibit.passes}")
+    if exhibit.trace is not None:
+        lines.append(f"why:      {looking(exhibit)}")
+        lines.append(f"replay:   {replaying(exhibit, report.library)}")
+        lines.append(f"a test:   {looking(exhibit)} --emit c")
+    return "\n".join(lines)
 
 
 def _clean(text: str) -> str:

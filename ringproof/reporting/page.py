@@ -10,7 +10,7 @@ from .. import __version__
 from ..validation.registry import DEMANDS, ids
 from ..validation.report import ORDER, Check, ValidationReport
 from ..validation.standing import counted, standings
-from .terminal import replaying
+from .terminal import looking, replaying
 
 
 def page(reports: Sequence[ValidationReport]) -> str:
@@ -51,7 +51,9 @@ def _part(name: str, part: ValidationReport, report: ValidationReport) -> dict[s
         "checks": [
             (check, _level(check)) for check in sorted(part.checks, key=lambda check: ORDER[check.verdict])
         ],
-        "exhibits": [(exhibit, replaying(exhibit, report.library)) for exhibit in part.exhibits],
+        "exhibits": [
+            (exhibit, looking(exhibit), replaying(exhibit, report.library)) for exhibit in part.exhibits
+        ],
         "rate": round(part.operations / part.seconds) if part.seconds else 0,
     }
 

@@ -19,6 +19,9 @@ _COLOUR = {
 _SHOWN_STEPS = 12
 _SHOWN_RUNS = 5
 _SHOWN_LEFT_OUT = 3
+_LOOK = """what happened, step by step, and why:  ringproof trace TRACE
+as a page to step through:             ringproof trace TRACE --html PAGE
+as a test to take home:                ringproof trace TRACE --emit c -o FILE"""
 _UNITS = {"the whole network driver": "operations"}
 
 
@@ -32,6 +35,12 @@ def render(report: ValidationReport, console: Console, *, verbose: bool = False)
             _line(console, f"\n[bold]{name}[/]: [{_COLOUR[part.verdict]}]{_verdict(part)}[/]")
         _render_part(part, report, console, verbose, _UNITS.get(name, "ring operations"))
     _render_clauses(report, console, verbose)
+    if any(_kept(part) for _, part in parts):
+        _line(console, f"\n{_LOOK}")
+
+
+def _kept(part: ValidationReport) -> bool:
+    return part.trace is not None or any(exhibit.trace is not None for exhibit in part.exhibits)
 
 
 def _verdict(part: ValidationReport) -> str:
@@ -50,7 +59,7 @@ def _render_part(
     _render_left_out(part.left_out, console, verbose)
     if part.checks:
         _render_checks(part, console, verbose)
-    _render_runs(part, whole.library, console)
+    _render_runs(part, whole.library, console, verbose)
     if part.coverage is not None:
         _render_coverage(part, console)
     if part.operations:
@@ -73,7 +82,7 @@ def _render_left_out(left_out: Sequence[str], console: Console, verbose: bool) -
 def _render_checks(part: ValidationReport, console: Console, verbose: bool) -> None:
     loud = [check for check in part.checks if check.verdict in ("fail", "warn")]
     exhibits = {exhibit.check: exhibit for exhibit in part.exhibits}
-    for check in sorted(loud, key=lambda check: ORDER[check.verdict]):
+    for check in sorted(loud, key=lambda check: (ORDER[check.verdict], _follows(exhibits.get(check.name)))):
         _render_loud(check, exhibits.get(check.name), console)
     if loud or verbose:
         console.print("")
@@ -84,6 +93,11 @@ def _render_checks(part: ValidationReport, console: Console, verbose: bool) -> N
     counts = counted(check.verdict for check in part.checks)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     _line(console, f"{len(part.checks)} checks: {summary}")
+
+
+def _follows(exhibit: Exhibit | None) -> bool:
+    """What only follows from another failure comes last; mending that one may be all."""
+    return exhibit is not None and bool(exhibit.follows)
 
 
 def _render_loud(check: Check, exhibit: Exhibit | None, console: Console) -> None:
@@ -117,12 +131,13 @@ def _render_quiet(check: Check, console: Console) -> None:
     )
 
 
-def _render_runs(part: ValidationReport, library: Path | None, console: Console) -> None:
-    for exhibit in part.exhibits[:_SHOWN_RUNS]:
+def _render_runs(part: ValidationReport, library: Path | None, console: Console, verbose: bool) -> None:
+    roots = part.exhibits if verbose else [one for one in part.exhibits if not one.follows] or part.exhibits
+    for exhibit in roots[:_SHOWN_RUNS]:
         _render_run(exhibit, library, console)
-    more = part.exhibits[_SHOWN_RUNS:]
+    more = len(part.exhibits) - len(roots[:_SHOWN_RUNS])
     if more:
-        _line(console, f"\nand {len(more)} more; --html and --json have them all")
+        _line(console, f"\nand {more} more; --html and --json have them all")
     if not part.exhibits and part.steps:
         _render_run(Exhibit(part.shows, "", "", "", part.steps, part.trace), library, console)
 
@@ -132,6 +147,8 @@ def _render_run(exhibit: Exhibit, library: Path | None, console: Console) -> Non
     _line(console, f"\n[bold]the shortest run found that shows {escape(exhibit.check)}[/]{steady}")
     for step in shortened(exhibit.steps):
         _line(console, f"  {escape(step)}")
+    if exhibit.passes:
+        _told(console, escape(exhibit.passes))
     if exhibit.message:
         _line(console, f"  [yellow]{escape(exhibit.message)}[/]")
     if exhibit.trace is not None:
@@ -144,6 +161,11 @@ def replaying(exhibit: Exhibit, library: Path | None) -> str:
     if exhibit.trace is None:
         return ""
     return shlex.join(["ringproof", "replay", str(exhibit.trace), "--driver", str(library)])
+
+
+def looking(exhibit: Exhibit) -> str:
+    """The command that shows an exhibit's trace step by step; empty where there is no trace."""
+    return shlex.join(["ringproof", "trace", str(exhibit.trace)]) if exhibit.trace is not None else ""
 
 
 def shortened(steps: Sequence[str]) -> Sequence[str]:

@@ -315,6 +315,7 @@ def _exhibit(shown: Shown) -> Exhibit:
         stage=shown.stage,
         variant=failure.variant,
         message=shown.message,
+        passes=shown.passes,
     )
 
 

@@ -59,6 +59,7 @@ class Shown:
     was kept, and ``message`` says why. ``steadiness`` is "deterministic", "flaky (shown 2 of 3)", or "" where
     it was not tried. ``follows`` names the check that its run fails first when nothing is put aside, "" if
     none does. ``seconds`` passed from the start of the validation until the failure was found, in ``stage``.
+    ``passes`` says which other choice lets the run pass, "" if none was found.
     """
 
     failure: Failure
@@ -69,6 +70,7 @@ class Shown:
     seconds: float
     stage: str = ""
     message: str = ""
+    passes: str = ""
 
     @property
     def deterministic(self) -> bool:

@@ -42,7 +42,8 @@ class Exhibit:
     with a mark on the one that shows it, and ``trace`` is its document, or None, for which ``message`` says
     why. ``steadiness`` is "deterministic" or how often it showed; ``follows`` names the check that the same
     run fails first, "" if none. ``seconds`` passed until it was found, None if that is not known. ``variant``
-    is the build that shows it, "" for the plain one.
+    is the build that shows it, "" for the plain one. ``passes`` says which one choice, made otherwise, lets
+    the run pass, "" if none was found.
     """
 
     check: str
@@ -57,6 +58,7 @@ class Exhibit:
     stage: str = ""
     variant: str = ""
     message: str = ""
+    passes: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return it as plain JSON values; keys are part of the public interface."""
@@ -73,6 +75,7 @@ class Exhibit:
             "stage": self.stage,
             "variant": self.variant,
             "message": self.message,
+            "passes": self.passes,
         }
 
 

@@ -10,7 +10,7 @@ from ..impl.harness.operations import Op
 from ..traces.document import TraceError
 from .configurations import described
 from .course import Habits
-from .evidence import keep, steps_in_words
+from .evidence import keep, passing_choice, steps_in_words
 from .failure import DETERMINISTIC, Failure, Found, Shown
 from .pairing import Pair
 from .process import Process
@@ -142,8 +142,9 @@ def _presented(
     found: Found, small: Failure, trace: Path | None, again: int, follows: str, message: str
 ) -> Shown:
     steadiness = DETERMINISTIC if again == _TIMES else f"flaky (shown {again} of {_TIMES})"
+    passes = passing_choice(trace) if trace is not None else ""
     return Shown(
-        small, steps_in_words(small), trace, steadiness, follows, found.seconds, found.stage, message
+        small, steps_in_words(small), trace, steadiness, follows, found.seconds, found.stage, message, passes
     )
 
 

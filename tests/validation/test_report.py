@@ -26,6 +26,7 @@ FIRST = Exhibit(
     steadiness="deterministic",
     seconds=0.25,
     stage="directed",
+    passes="with `kick` before `add 1 segment` it holds",
 )
 SECOND = Exhibit(
     check="all-released",
@@ -96,9 +97,12 @@ def test_failures_come_first_and_fit_the_terminal() -> None:
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines() if "some.itf.json" not in line)
     assert "18 more" in text
     assert "ringproof replay traces/some.itf.json --driver 'a driver.so'" in text
+    assert "ringproof trace TRACE --html PAGE" in text
+    assert "with `kick` before `add 1 segment` it holds" in " ".join(text.split())
     assert "expected  avail_idx only moves forward" in text
     assert "fails avail-idx-forward first" in text
-    assert "flaky (shown 2 of 3)" in text
+    assert "flaky (shown 2 of 3)" not in text  # what only follows has no run of its own here
+    assert "and 1 more; --html and --json have them all" in text
     assert "2 of 4 lines of the driver were reached (50 %)" in text
     assert "left out: the build with accesses told" in text
     assert re.search(r"of 142 clauses of VIRTIO 1.3: 1 fail, 1 warn, 1 pass", text)
@@ -110,6 +114,7 @@ def test_verbose_shows_what_passed() -> None:
     text = _rendered(verbose=True)
     assert all(check.name in text for check in REPORT.checks)
     assert "IN_ORDER was not negotiated" in text
+    assert "flaky (shown 2 of 3)" in text
     assert "no driver here has the MMIO transport" in text
 
 
@@ -146,6 +151,8 @@ def test_junit_counts_and_tells() -> None:
     assert failed.text is not None
     assert "expected: avail_idx only moves forward" in failed.text
     assert "replay:   ringproof replay traces/some.itf.json" in failed.text
+    assert "why:      ringproof trace traces/some.itf.json" in failed.text
+    assert "else:     with `kick` before" in failed.text
     skipped = cases["in-order-next"].find("skipped")
     assert skipped is not None
     assert skipped.get("message") == "not exercised: IN_ORDER was not negotiated"
@@ -188,7 +195,14 @@ def test_the_page_stands_alone() -> None:
     assert {link[1:] for link in outline.links} <= set(outline.ids)
     assert len(outline.ids) == len(set(outline.ids))
     assert "&lt;script&gt;alert(1)" in text
-    for said in ("some driver [beta]", "step 29", "all-released", "no such file", "2.7.5.2c"):
+    for said in (
+        "some driver [beta]",
+        "step 29",
+        "ringproof trace traces/some.itf.json --html page.html",
+        "all-released",
+        "no such file",
+        "2.7.5.2c",
+    ):
         assert said in text
 
 
