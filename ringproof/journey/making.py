@@ -24,6 +24,7 @@ from ..proofs.mutants.registry import DESCRIBED, MUTANTS
 from ..proofs.search import transmit, transport
 from ..proofs.theorems import THEOREMS
 from ..traces.explanation import Part
+from ..validation.clauses import CLAUSES
 from .described import described
 from .document import NetTrace
 from .recording import record
@@ -87,7 +88,7 @@ def _document(name: str, run: Run, said: str, reference: ModuleType | None = Non
     title = THEOREMS[name].title if mutant is None else DESCRIBED[name].title
     property = name if mutant is None else sorted(MUTANTS[name].kills)[0]
     # No variant: playing the whole driver for each choice takes longer than finding the run did.
-    part = Part(property, THEOREMS[property].title, holds=False, sentence=said, key=True)
+    part = Part(property, _asked(property), holds=False, sentence=said, key=True)
     return record(
         run.config,
         run.frames,
@@ -99,6 +100,14 @@ def _document(name: str, run: Run, said: str, reference: ModuleType | None = Non
         violated=said,
         extra={"origin": run.origin, "explanation": {"parts": [part.to_json()]}},
     )
+
+
+def _asked(theorem: str) -> str:
+    """What should hold and does not; the title of a finding may tell the defect, so its clause goes first."""
+    asked = THEOREMS[theorem]
+    if asked.expected == "refuted" and asked.clause in CLAUSES:
+        return f"{CLAUSES[asked.clause].words} ({asked.clause})"
+    return asked.title.removeprefix("Linux 3.11: ").removeprefix("Mended: ")
 
 
 # -- whether a run shows it ---------------------------------------------------------------------------------

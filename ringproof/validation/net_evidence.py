@@ -13,6 +13,7 @@ from ..impl.harness.net_operations import FEATURE_NAMES, EventKind, NetConfig, N
 from ..impl.harness.net_runner import NetRunner, OperationError
 from ..journey.document import NetTrace, TraceError
 from ..journey.recording import Recorder
+from ..traces.explanation import Part
 from ..traces.parting import Parting, parting
 from .evidence import DriverReplay
 from .net_failure import NetFailure
@@ -26,15 +27,19 @@ _NAMED = sum(FEATURE_NAMES.values())
 TRAIT_LINUX_3_11, TRAIT_VIRTIO_1 = 1 << 0, 1 << 1
 
 
-def keep_net(failure: NetFailure, driver: str, directory: Path, *, exact: bool) -> Path | None:
+def keep_net(
+    failure: NetFailure, driver: str, directory: Path, *, exact: bool, expected: str = ""
+) -> Path | None:
     """Write a failing run into ``directory``, made if need be, and return where it is.
+
+    ``expected`` is what its check asks of a driver, in words.
 
     Its states are those of the reference, as far as that can follow. None when the run is too long. Raises
     TraceError when it cannot be written.
     """
     if len(failure.operations) > _LONGEST:
         return None
-    document = _document(failure, driver, exact=exact)
+    document = _document(failure, driver, exact=exact, expected=expected)
     name = re.sub(r"[^a-z0-9.]+", "-", f"{driver}-{failure.check}".lower()).strip("-.")
     digest = hashlib.sha256(document.text().encode()).hexdigest()[:8]
     path = directory / f"{name}-{digest}.itf.json"
@@ -46,7 +51,7 @@ def keep_net(failure: NetFailure, driver: str, directory: Path, *, exact: bool) 
     return path
 
 
-def _document(failure: NetFailure, driver: str, *, exact: bool) -> NetTrace:
+def _document(failure: NetFailure, driver: str, *, exact: bool, expected: str) -> NetTrace:
     config, operations = failure.config, failure.operations
     recorder = Recorder(NetRunner(config, failure.frames))
     watch = Observer(config, failure.frames)
@@ -60,6 +65,8 @@ def _document(failure: NetFailure, driver: str, *, exact: bool) -> NetTrace:
         except Violation:
             break
     states = recorder.states + [recorder.states[-1]] * (len(operations) + 1 - len(recorder.states))
+    words = expected or ("The driver does what the reference does." if exact else "The driver keeps to it.")
+    part = Part(failure.check, f"{words} ({failure.clause})", False, failure.detail, True)
     extra: dict[str, Any] = {
         "driver": driver,
         "check": failure.check,
@@ -67,6 +74,7 @@ def _document(failure: NetFailure, driver: str, *, exact: bool) -> NetTrace:
         "step": failure.step,
         "compared": "byte for byte" if exact else "by meaning",
         "other_features": [config.features & ~_NAMED, config.known_features & ~_NAMED],
+        "explanation": {"parts": [part.to_json()]},
     }
     return NetTrace(
         config=config,

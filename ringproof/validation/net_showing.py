@@ -98,16 +98,21 @@ def _kept(failure: NetFailure, driver: str, traces: Path | None, *, exact: bool)
     if traces is None:
         return None, ""
     try:
-        return keep_net(failure, driver, traces, exact=exact), ""
+        return keep_net(failure, driver, traces, exact=exact, expected=_expected(failure)), ""
     except (TraceError, OutOfRoom) as error:
         return None, f"no trace was kept: {error}"
+
+
+def _expected(failure: NetFailure) -> str:
+    """What the check that failed asks of a driver."""
+    return _EXPECTED.get(failure.check) or asked(failure.check)
 
 
 def _exhibit(failure: NetFailure, steadiness: str, follows: str, trace: Path | None, message: str) -> Exhibit:
     return Exhibit(
         check=failure.check,
         clause=failure.clause,
-        expected=_EXPECTED.get(failure.check) or asked(failure.check),
+        expected=_expected(failure),
         seen=failure.detail,
         steps=net_steps_in_words(failure),
         trace=trace,
