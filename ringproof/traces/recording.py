@@ -56,9 +56,13 @@ def record(
         config=config,
         operations=tuple(ops),
         states=tuple(states),
-        description=f"{driver}: {property}",
+        description=_description(driver, property, meta),
         extra={"driver": driver, **(meta or {})},
     )
+
+
+def _description(driver: str, property: str, meta: Mapping[str, Any] | None) -> str:
+    return f"{driver} fails {(meta or {}).get('check') or property}"
 
 
 _SEEN = ("avail_idx", "used_idx", "avail_flags", "used_event", "num_free")
@@ -102,6 +106,6 @@ def record_alone(
         config=config,
         operations=tuple(ops),
         states=tuple(states),
-        description=f"{driver}: {property}",
+        description=_description(driver, property, meta),
         extra={"driver": driver, "alone": True, **(meta or {})},
     )

@@ -48,7 +48,16 @@ def accused(document: TraceDocument) -> frozenset[str]:
         return frozenset()
     names, said = document.states[-1].values, document.violated
     named = {name for name in names if re.search(rf"\b{re.escape(name)}\b", said)}
-    return frozenset((*named, *LOOKED_AT.get(document.property, ()))) - _NOT_STATE
+    marked = frozenset((*named, *LOOKED_AT.get(document.property, ()))) - _NOT_STATE
+    seen, wanted = (_fields(document, name) for name in ("observed", "expected"))
+    if seen.get("notifies") != wanted.get("notifies"):
+        return marked - {"notifications"}  # those are the reference's, with which nothing is wrong
+    return marked
+
+
+def _fields(document: TraceDocument, name: str) -> Mapping[str, Any]:
+    found = document.states[-1].values.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def action(state: TraceState) -> str:
@@ -85,8 +94,22 @@ def action(state: TraceState) -> str:
 
 
 def outcome(state: TraceState) -> str:
-    """What came of it: "token 3", "refused: ENOSPC, device notified"; empty if there is nothing to say."""
-    result = state.values.get("result")
+    """What came of it: "token 3", "refused: ENOSPC, device notified"; empty if there is nothing to say.
+
+    Where a driver and the reference differ it is what came of it in the driver.
+    """
+    if differences(state):
+        # The registers of a state are the reference's, and so are their accesses.
+        return _outcome(state, state.values["observed"], ())
+    return outcome_of_reference(state)
+
+
+def outcome_of_reference(state: TraceState) -> str:
+    """What came of it in the run whose states are shown: the reference's, if one followed the driver."""
+    return _outcome(state, state.values.get("result"), _records(state, "registers"))
+
+
+def _outcome(state: TraceState, result: Any, accesses: Sequence[Mapping[str, Any]]) -> str:
     if not isinstance(result, Mapping) or not result:
         return ""
     status, notifies = _int(result, "status"), _int(result, "notifies")
@@ -104,7 +127,7 @@ def outcome(state: TraceState) -> str:
     if state.action == "complete" and result.get("length"):
         words.append("interrupt due")
     if notifies:
-        written = "".join(f" ({_access(entry)})" for entry in _records(state, "registers"))
+        written = "".join(f" ({_access(entry)})" for entry in accesses)
         words.append(f"device notified{'' if notifies == 1 else f' {notifies:,} times'}{written}")
     elif state.action == "kick" or status == -28:
         words.append("device not notified")

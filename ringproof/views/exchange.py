@@ -64,7 +64,7 @@ def _queue(step: Step) -> Iterator[Happening]:
         yield Happening(DRIVER, DRIVER, step.words)
         return
     actor = DEVICE if step.lane == "device" else DRIVER
-    result = _record(step.values, "result")
+    result = _record(step.values, "observed" if step.differences else "result")
     notifies = _number(result, "notifies")
     if step.action == "kick":
         if notifies:

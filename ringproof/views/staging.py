@@ -113,20 +113,34 @@ def explanation_of(extra: Any, last: int, name: str = "trace") -> Explanation:
     )
 
 
+def _check(document: TraceDocument) -> str:
+    """The check that a driver fails, where the property it belongs to is called otherwise."""
+    check = _extra_text(document, "check")
+    return "" if check == document.property else check
+
+
 # -- a virtqueue -----------------------------------------------------------------------------------------
 
 
 def _queue(document: TraceDocument, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    broken = broken_step(document, window.total)
+    own_ways = document.extra.get("compared") == "by meaning"
+
     def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+        outcome, differences = wording.outcome(state), wording.differences(state)
+        if differences and own_ways and number != broken:  # what a driver of another design may do
+            differences, other = [], wording.outcome_of_reference(state)
+            if other != outcome:
+                outcome = f"{outcome or 'nothing'} (the reference: {other or 'nothing'})"
         return Step(
             number=number,
             lane=cast(Lane, state.lane),
             action=state.action,
             words=wording.action(state),
-            outcome=wording.outcome(state),
+            outcome=outcome,
             changes=tuple(wording.changes(before, state)) if before is not None else (),
             values=state.values,
-            differences=tuple(wording.differences(state)),
+            differences=tuple(differences),
             sources=lines[number] if number < len(lines) else (),
         )
 
@@ -136,10 +150,10 @@ def _queue(document: TraceDocument, window: Window, lines: Sequence[tuple[Source
         setting=describe(document.config),
         standing=_queue_standing(document),
         property=document.property,
-        conjunct=_extra_text(document, "conjunct"),
+        conjunct=_extra_text(document, "conjunct") or _check(document),
         violated=document.violated,
         clause=_clause(document),
-        broken=broken_step(document, window.total),
+        broken=broken,
         marked=wording.accused(document),
         queue_size=_shown_size(document),
         steps=Steps(document.states, made, window.first, window.before),
@@ -159,7 +173,8 @@ def _queue_standing(document: TraceDocument) -> str:
     if document.kind == "validate":
         driver = _extra_text(document, "driver") or "a driver"
         if document.extra.get("alone"):
-            return f"a run of {driver} that no reference follows: the states are what the driver told"
+            alone = f"a run of {driver} that no reference follows: the states are what the driver told"
+            return f"{alone}; the device breaks the rules on purpose" if document.config.hostile else alone
         return f"a run of {driver}: the states are those of the reference, which ran the same operations"
     if document.replayed:
         return f"replayed: the reference carrying {document.mutant} breaks it at the same step"

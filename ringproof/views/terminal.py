@@ -92,7 +92,7 @@ def step_lines(scene: Scene, number: int, width: int) -> Iterator[Text]:
         yield from _breaks(scene, width)
     marked = scene.marked if broken else frozenset[str]()
     yield Text("")
-    yield Text("state", style=_QUIET)
+    yield Text("state in the reference" if step.differences else "state", style=_QUIET)
     if scene.kind == NETWORK:
         yield from _network_state(step, marked, width)
     else:
@@ -178,7 +178,10 @@ def _step(scene: Scene, step: Step, lanes: _Lanes, *, all: bool) -> Iterator[Tex
             value = change.new if change.old is None else f"{change.old} -> {change.new}"
             yield from _folded(f"{mark}{change.name} {value}", at, edge, style, hang=4)
         return
-    for change in _shown(step, marked, all=all):
+    shown = _shown(step, marked, all=all)
+    if step.differences and shown:
+        yield from _folded("in the reference:", at + 4, edge, _QUIET)
+    for change in shown:
         yield from _change(change, change.variable in marked, at + 2, edge)
 
 

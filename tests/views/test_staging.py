@@ -56,7 +56,7 @@ def steps(mutant: str) -> StepsDocument:
 def test_a_queue_is_staged() -> None:
     """Title, setting, standing, what broke and where, and each step in the words of the terminal."""
     scene = scene_of(queue(), sources=False)
-    assert (scene.kind, scene.title, scene.queue_size) == ("validate", "d: num-free-exact", 4)
+    assert (scene.kind, scene.title, scene.queue_size) == ("validate", "d fails c", 4)
     assert scene.setting == "queue of 4, legacy layout, profile linux-3.11"
     assert scene.standing.startswith("a run of d: the states are those of the reference")
     assert (scene.property, scene.violated, scene.clause) == ("num-free-exact", "num_free is 3", "2.7.13")
@@ -103,7 +103,10 @@ def test_a_driver_alone_is_staged() -> None:
         QueueConfig(4, hostile=True), OPS, property="p", violated="v", driver="d", results=[]
     )
     scene = scene_of(document)
-    assert scene.standing == "a run of d that no reference follows: the states are what the driver told"
+    assert scene.standing == (
+        "a run of d that no reference follows: the states are what the driver told; "
+        "the device breaks the rules on purpose"
+    )
     assert len(list(scene.steps)) == len(OPS) + 1
 
 
