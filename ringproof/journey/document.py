@@ -24,6 +24,7 @@ from ..traces import itf
 from ..traces.itf import TraceError, TraceState
 from ..traces.reading import DocumentReader
 from ..traces.shapes import Shape, integers
+from ..traces.writing import WrittenDocument
 
 __all__ = ["KIND", "NetTrace", "TraceError", "TraceState", "from_json", "load"]
 
@@ -102,7 +103,7 @@ _NAMED_SHAPES: dict[str, Shape] = {
 
 
 @dataclass(frozen=True, slots=True)
-class NetTrace:
+class NetTrace(WrittenDocument):
     """A run of a network driver from before its probe.
 
     ``property`` and ``violated`` say what broke in the last operation, both empty if nothing did; ``mutant``
@@ -118,10 +119,6 @@ class NetTrace:
     property: str = ""
     violated: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The document as plain JSON values, the same for the same run."""
-        return itf.to_json(self.meta(), self.states)
 
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
@@ -139,14 +136,6 @@ class NetTrace:
             "operations": [list(op) for op in self.operations],
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
-
-    def text(self) -> str:
-        """The document as text: one line per state, so that it can be read and compared by line."""
-        return itf.text(self.to_json())
-
-    def save(self, path: Path) -> None:
-        """Write it to ``path``, whole or not at all. Raises TraceError when it cannot be written."""
-        itf.save(self.text(), path)
 
 
 def _names(features: int) -> list[str]:
@@ -198,10 +187,7 @@ def load(path: Path) -> NetTrace:
 
 def from_json(value: object, name: str) -> NetTrace:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
-    try:
-        head, operations, states = NetReader(name).parts(value)
-    except RecursionError:
-        raise TraceError(f"{name}: values are nested too deeply") from None
+    head, operations, states = NetReader(name).parts(value)
     return replace(head, operations=operations, states=states)
 
 

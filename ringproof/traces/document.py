@@ -16,6 +16,7 @@ from . import itf
 from .itf import LANES, TraceError, TraceState
 from .reading import DocumentReader
 from .shapes import Shape, integers
+from .writing import WrittenDocument
 
 __all__ = ["LANES", "TraceDocument", "TraceError", "TraceState", "from_json", "load"]
 
@@ -57,7 +58,7 @@ _OWN_META = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class TraceDocument:
+class TraceDocument(WrittenDocument):
     """A run from creation and what its last operation violates.
 
     ``property`` is the slug of what broke and ``violated`` one sentence with the numbers; ``replayed`` is
@@ -80,10 +81,6 @@ class TraceDocument:
         """Whether it is a driver's run that no reference can follow."""
         mischief = any(op.code == Code.MISCHIEF for op in self.operations)
         return bool(self.config.hostile or self.config.fail_allocation or mischief or self.extra.get("alone"))
-
-    def to_json(self) -> dict[str, Any]:
-        """The document as plain JSON values, the same for the same run."""
-        return itf.to_json(self.meta(), self.states)
 
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
@@ -112,14 +109,6 @@ class TraceDocument:
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
 
-    def text(self) -> str:
-        """The document as text: one line per state, so that it can be read and compared by line."""
-        return itf.text(self.to_json())
-
-    def save(self, path: Path) -> None:
-        """Write it to ``path``, whole or not at all. Raises TraceError when it cannot be written."""
-        itf.save(self.text(), path)
-
 
 def load(path: Path) -> TraceDocument:
     """Read a document. Raises TraceError for one that is missing, malformed, foreign or newer."""
@@ -128,10 +117,7 @@ def load(path: Path) -> TraceDocument:
 
 def from_json(value: object, name: str) -> TraceDocument:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
-    try:
-        head, operations, states = QueueReader(name).parts(value)
-    except RecursionError:
-        raise TraceError(f"{name}: values are nested too deeply") from None
+    head, operations, states = QueueReader(name).parts(value)
     return replace(head, operations=operations, states=states)
 
 

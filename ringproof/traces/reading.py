@@ -55,6 +55,12 @@ class DocumentReader(ShapeReader, Generic[Head]):
 
     def parts(self, value: object) -> tuple[Head, tuple[Op, ...], tuple[TraceState, ...]]:
         """Head, operations and states of a whole document. Raises TraceError."""
+        try:
+            return self._parts(value)
+        except RecursionError:
+            raise self._fail("", "values are nested too deeply") from None
+
+    def _parts(self, value: object) -> tuple[Head, tuple[Op, ...], tuple[TraceState, ...]]:
         whole, meta = self._own(value, self.version)
         raw = self._list(meta.get("operations"), "#meta.operations") if self.replays else []
         states = self._list(whole.get("states"), "states")

@@ -22,6 +22,7 @@ from . import itf
 from .itf import TraceError, TraceState
 from .reading import DocumentReader
 from .shapes import Shape, integers
+from .writing import WrittenDocument
 
 __all__ = ["KIND", "BrokenTheorem", "StepsDocument", "TraceError", "TraceState", "from_json", "load"]
 
@@ -66,7 +67,7 @@ class BrokenTheorem:
 
 
 @dataclass(frozen=True, slots=True)
-class StepsDocument:
+class StepsDocument(WrittenDocument):
     """A run of the step-wise model that carries ``mutant``, from a queue as made or after a past.
 
     ``broken`` are the theorems that the last step breaks; ``property`` and ``violated`` are the name and the
@@ -88,10 +89,6 @@ class StepsDocument:
     quiet: int = 0
     description: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """The document as plain JSON values, the same for the same run."""
-        return itf.to_json(self.meta(), self.states)
 
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
@@ -118,14 +115,6 @@ class StepsDocument:
             **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
 
-    def text(self) -> str:
-        """The document as text: one line per state, so that it can be read and compared by line."""
-        return itf.text(self.to_json())
-
-    def save(self, path: Path) -> None:
-        """Write it to ``path``, whole or not at all. Raises TraceError when it cannot be written."""
-        itf.save(self.text(), path)
-
 
 def describe(document: StepsDocument) -> str:
     """The queue in words: "queue of 2, EVENT_IDX, profile linux-3.11, after 65,533 chains"."""
@@ -144,10 +133,7 @@ def load(path: Path) -> StepsDocument:
 
 def from_json(value: object, name: str) -> StepsDocument:
     """A document from plain JSON values; ``name`` stands for the file in messages. Raises TraceError."""
-    try:
-        head, _, states = StepsReader(name).parts(value)
-    except RecursionError:
-        raise TraceError(f"{name}: values are nested too deeply") from None
+    head, _, states = StepsReader(name).parts(value)
     return replace(head, states=states)
 
 
