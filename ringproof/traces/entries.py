@@ -4,7 +4,7 @@ Every one is optional. Entries of other names are kept as they are, whatever the
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .itf import ItfReader
@@ -16,7 +16,7 @@ _MOST_STEPS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
-class ToldPart:
+class Part:
     """One conjunct of the broken property: whether it held at the step that broke it.
 
     ``sentence`` says with numbers how it failed; ``key`` that it is of the smallest set that fails.
@@ -25,8 +25,12 @@ class ToldPart:
     name: str
     words: str
     holds: bool
-    sentence: str
-    key: bool
+    sentence: str = ""
+    key: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The part as plain JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Told:
     changed as its words say, lets the run pass.
     """
 
-    parts: tuple[ToldPart, ...] = ()
+    parts: tuple[Part, ...] = ()
     unavoidable: ToldStep | None = None
     variant: ToldStep | None = None
 
@@ -90,9 +94,9 @@ class EntriesReader(ItfReader):
             self._step(record, "variant", place, last),
         )
 
-    def _part(self, value: object, place: str) -> ToldPart:
+    def _part(self, value: object, place: str) -> Part:
         part = self._record(value, place, "an object")
-        return ToldPart(
+        return Part(
             self._text(part.get("name"), f"{place}.name"),
             self._text(part.get("words"), f"{place}.words"),
             self._truth(part.get("holds"), f"{place}.holds"),

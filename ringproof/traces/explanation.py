@@ -16,7 +16,7 @@ Everything is bounded by counts, not by time, so that the same document is expla
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -24,11 +24,14 @@ from ..impl.harness.operations import Code, Op
 from ..impl.harness.reference_runner import QueueConfig
 from ..patching import load_reference_mutant
 from .document import TraceDocument
+from .entries import Part
 from .exploration import Allowance, Explorer, Spent
 from .ledger import Breach
 from .properties import PARTS
 from .unavoidable import unavoidable
 from .variant import LONG_ROUNDS, nearest
+
+__all__ = ["Attempt", "Part", "explained", "parts_of"]
 
 Attempt = Callable[[QueueConfig, list[Op]], object | None]
 """Runs operations on a new queue of the accused driver: what fails first, None if nothing does."""
@@ -38,27 +41,6 @@ _MOST_VARIANTS = 250  # runs of the accused reference
 _MOST_ATTEMPTS = 60  # runs of a driver
 _LONGEST = 12  # operations of a driver's run that is varied
 _STOPPED = "goes-on"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of a property at the step that broke it; ``sentence`` says with numbers how it fails."""
-
-    name: str
-    words: str
-    holds: bool
-    sentence: str = ""
-    key: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The part as plain JSON values."""
-        return {
-            "name": self.name,
-            "words": self.words,
-            "holds": self.holds,
-            "sentence": self.sentence,
-            "key": self.key,
-        }
 
 
 def explained(

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..traces.entries import Part
 from ..traces.wording import Change
+
+__all__ = ["Explanation", "Lane", "Part", "Scene", "Source", "Step"]
 
 Lane = Literal["init", "driver", "device", "both"]
 
@@ -50,20 +53,6 @@ class Step:
     values: Mapping[str, Any]
     differences: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One conjunct of a property at the step that broke it: whether it holds, and with numbers if it fails.
-
-    ``key`` says that it belongs to the smallest set of parts that fails.
-    """
-
-    name: str
-    words: str
-    holds: bool
-    sentence: str = ""
-    key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ..traces.steps_document import StepsDocument
 from ..traces.variables import describe
 from . import network_words, step_words
 from .opening import Document, Window, broken_step, load_window
-from .scene import Explanation, Lane, Part, Scene, Source, Step
+from .scene import Explanation, Lane, Scene, Source, Step
 
 
 def scene_of(document: Document, *, sources: bool = True) -> Scene:
@@ -105,7 +105,7 @@ def explanation_of(extra: Any, last: int, name: str = "trace") -> Explanation:
         return Explanation()
     told = EntriesReader(name).told(extra["explanation"], "#meta.explanation", last)
     return Explanation(
-        parts=tuple(Part(each.name, each.words, each.holds, each.sentence, each.key) for each in told.parts),
+        parts=told.parts,
         unavoidable_from=told.unavoidable.step if told.unavoidable else None,
         unavoidable_words=told.unavoidable.words if told.unavoidable else "",
         variant_step=told.variant.step if told.variant else None,
