@@ -3,7 +3,6 @@
 Either the journey of one frame, from its sk_buff to its being freed, or a whole trace, step by step.
 """
 
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..impl.harness.net_operations import FEATURE_NAMES, NetConfig
+from ..traces.folding import folded, show
 from .chain import F_INDIRECT, F_NEXT, F_WRITE
 from .document import NO_QUEUE, TraceState
 from .header import ABSENT, FIELDS, flag_words, gso_words
@@ -60,19 +60,13 @@ def describe(config: NetConfig) -> str:
 
 def render_journey(states: Sequence[TraceState], frame: int, console: Console) -> None:
     """Print the journey of the frame with this number, as far as the states show it."""
-    _print(journey_lines(states, frame), console, heading=True)
+    show(_laid_out(_journey_lines(states, frame), max(console.width, 40)), console)
 
 
-def _print(lines: Iterable[Line], console: Console, *, heading: bool = False) -> None:
-    width = max(console.width, 40)
-    for line in laid_out(lines, width, heading=heading):
-        console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False, soft_wrap=True)
-
-
-def laid_out(lines: Iterable[Line], width: int, *, heading: bool = False) -> Iterator[Text]:
+def _laid_out(lines: Iterable[Line], width: int) -> Iterator[Text]:
     """Lines as text, each at most ``width`` columns; a narrow terminal has one lane, named in each title."""
     device = width * 5 // 8 if width >= _NARROW else 0
-    if heading and device:
+    if device:
         yield Text("driver".ljust(device) + "device", style=_QUIET)
     for line in lines:
         right = line.lane == _DEVICE and device
@@ -80,26 +74,13 @@ def laid_out(lines: Iterable[Line], width: int, *, heading: bool = False) -> Ite
         text = line.text
         if not device and line.depth == 0 and line.lane == _DEVICE:
             text = f"device: {text}"
-        yield from _folded(text, at, width, line.style)
-
-
-def _folded(text: str, at: int, edge: int, style: str) -> Iterator[Text]:
-    # Control characters of a foreign document must not reach the terminal.
-    clean = "".join(char if char.isprintable() else "?" for char in text)
-    room = max(edge - at, 16)
-    parts = (
-        [clean]
-        if len(clean) <= room
-        else textwrap.wrap(clean, room, subsequent_indent="    ", replace_whitespace=False)
-    )
-    for part in parts or [""]:
-        yield Text(" " * at).append(part, style=style)
+        yield from folded(text, at, width, line.style, hang=4)
 
 
 # -- a frame -------------------------------------------------------------------------------------------
 
 
-def journey_lines(states: Sequence[TraceState], frame: int) -> Iterator[Line]:
+def _journey_lines(states: Sequence[TraceState], frame: int) -> Iterator[Line]:
     """What became of one frame, in order."""
     for number, state in enumerate(states):
         journey = state.values["journey"]

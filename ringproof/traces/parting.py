@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import wording
+from .folding import printable
 from .itf import TraceState
 
 _APART, _QUIET = "bold red", "dim"
@@ -53,10 +54,10 @@ class Parting:
         table.add_column("", no_wrap=True)
         table.add_column("after this step", no_wrap=True)
         for side in self.sides:
-            table.add_column(Text(_clean(side)), overflow="fold")
+            table.add_column(Text(printable(side)), overflow="fold")
         for row in self.rows:
             style = _APART if row.apart else ""
-            cells = (_clean(row.name), _clean(row.here), _clean(row.there))
+            cells = (printable(row.name), printable(row.here), printable(row.there))
             table.add_row("!" if row.apart else "", *(Text(cell, style=style) for cell in cells), style=style)
         return table
 
@@ -118,7 +119,3 @@ def _told(side: Mapping[str, Any], name: str) -> str:
 
 def _text(name: str, value: Any) -> str:
     return NOTHING if value is None else wording.value(name, value)
-
-
-def _clean(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

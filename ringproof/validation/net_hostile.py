@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..traces.folding import printable
 from .hostile_course import PATIENCE
 from .net_campaign import introduced
 from .net_configurations import Offer, described
@@ -20,7 +21,6 @@ from .net_hostile_scenes import NET_INJECTIONS, NetInjection, Scene
 from .net_worker import DriverStopped, Hang, NetWorker
 from .options import Options
 from .report import ORDER, Check, Exhibit, Stage, ValidationReport, Verdict
-from .shared import printable
 
 SECONDS = 15.0
 QUICK_SECONDS = 6.0

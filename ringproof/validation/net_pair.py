@@ -19,13 +19,13 @@ from ..impl.harness.net_operations import (
 )
 from ..impl.harness.net_runner import NetRunner
 from ..journey.lockstep import forget, frames_bytes, result_difference
+from ..traces.folding import printable
 from .clauses import CLAUSES, Docket
 from .net_configurations import described
 from .net_failure import NetFailure, NetFailureKind
 from .net_findings import NET_CHECKS, NetFinding, NetFindingCode
 from .net_worker import DriverStopped, Hang, NetWorker
 from .observer import Fault, Observer
-from .shared import printable
 
 BATCH = 64
 """Operations that cross over to the worker at once, before anything is compared."""

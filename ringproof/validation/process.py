@@ -8,11 +8,11 @@ from typing import Self
 
 from ..impl.harness.operations import EINVAL
 from ..impl.harness.reference_runner import QueueConfig
+from ..traces.folding import printable
 from .failure import FailureKind
 from .generator import unpacked
 from .narration import in_words
 from .pairing import DriverLost, Seen
-from .shared import printable
 from .verdicts import VERDICTS, FindingCode, Verdict
 from .worker import DriverStopped, Finding, Hang, Instrumented, Worker, WorkerError
 

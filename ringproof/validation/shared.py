@@ -8,6 +8,7 @@ import struct
 from typing import Generic, NamedTuple, TypeVar
 
 from ..impl.harness.operations import ARENA_ADDRESS, ARENA_BYTES, OP, RESULT
+from ..traces.folding import printable
 
 OP_CAPACITY = 1 << 16
 """Operations per command; longer runs are cut."""
@@ -202,8 +203,3 @@ class SharedMemory(SharedFile[Header]):
 def round_up(number: int, multiple: int) -> int:
     """Return the next multiple at or above a number."""
     return (number + multiple - 1) // multiple * multiple
-
-
-def printable(text: str) -> str:
-    """Return a driver's words without what would move a cursor, change colours or end a line."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
 from ..impl.harness.net_operations import NetResult
+from ..traces.folding import printable
 from .library import LibraryError, LibraryInfo
 from .sanitizer import in_one_line
-from .shared import SharedFile, printable
+from .shared import SharedFile
 
 HeaderType = TypeVar("HeaderType", bound=ctypes.Structure)
 

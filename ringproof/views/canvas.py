@@ -6,6 +6,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from rich.cells import cell_len, set_cell_size
 
+from ..traces.folding import printable
+
 SMALL, PLAIN, LARGE = 11, 13, 18
 """Sizes of text in pixels."""
 _MONO, _WIDE_CELL = 0.61, 1.05
@@ -42,11 +44,6 @@ _FONTS = (
 )
 
 
-def clean(text: str) -> str:
-    """Text without what no viewer should see: control and formatting characters become "?"."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 def width(text: str, size: int = PLAIN, *, mono: bool = False, bold: bool = False) -> float:
     """How many pixels ``text`` takes, on the safe side for common fonts."""
     cells = cell_len(text)
@@ -68,7 +65,7 @@ def _em(char: str) -> float:
 
 def fitted(text: str, room: float, size: int = PLAIN, *, mono: bool = False, bold: bool = False) -> str:
     """``text`` in at most ``room`` pixels, with an ellipsis if something is missing."""
-    text = clean(text)
+    text = printable(text)
     if width(text, size, mono=mono, bold=bold) <= room:
         return text
     low, high = 0, len(text)
@@ -83,7 +80,7 @@ def fitted(text: str, room: float, size: int = PLAIN, *, mono: bool = False, bol
 
 def cut(text: str, most: int) -> str:
     """``text`` in at most ``most`` columns, with an ellipsis if something is missing."""
-    text = clean(text)
+    text = printable(text)
     if cell_len(text) <= most:
         return text
     return set_cell_size(text, max(most - 1, 0)).rstrip() + "…"
@@ -92,7 +89,7 @@ def cut(text: str, most: int) -> str:
 def folded(text: str, room: float, lines: int, size: int = PLAIN, *, bold: bool = False) -> list[str]:
     """``text`` in lines of at most ``room`` pixels, at most ``lines`` of them; the last is cut if need be."""
     found: list[str] = []
-    for word in clean(text).split(" "):
+    for word in printable(text).split(" "):
         longer = f"{found[-1]} {word}" if found else word
         if found and (len(found) == lines or width(longer, size, bold=bold) <= room):
             found[-1] = longer
@@ -111,8 +108,8 @@ class Canvas:
 
     def __init__(self, width: int, title: str, description: str) -> None:
         self.width = width
-        self._title = clean(title)
-        self._description = clean(description)
+        self._title = printable(title)
+        self._description = printable(description)
         self._parts: list[str] = []
 
     def text(
@@ -121,7 +118,7 @@ class Canvas:
         """Text whose baseline begins at a point, cut if it would take more than ``room`` pixels."""
         looks = classes.split()
         mono, bold = "mono" in looks, "bold" in looks
-        shown = fitted(words, room, size, mono=mono, bold=bold) if room else clean(words)
+        shown = fitted(words, room, size, mono=mono, bold=bold) if room else printable(words)
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" class="{classes}">{escape(shown)}</text>'
         )
@@ -177,7 +174,7 @@ class Canvas:
 
     def begin(self, name: str, words: str = "") -> None:
         """Begin a group that screen readers call ``words``."""
-        label = f' role="img" aria-label={quoteattr(clean(words))}' if words else ""
+        label = f' role="img" aria-label={quoteattr(printable(words))}' if words else ""
         self._parts.append(f'<g class="{name}"{label}>')
 
     def end(self) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from .canvas import clean
+from ..traces.folding import printable
 from .excerpt import excerpt, in_focus
 from .reasons import unavoidable, variant
 from .scene import Explanation, Scene, Step
@@ -25,7 +25,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def escaped(text: str) -> str:
     """``text`` as Markdown that shows it as it is: no markup, no HTML, no link, no name called, one line."""
-    plain = clean(" ".join(text.split()))
+    plain = printable(" ".join(text.split()))
     if len(plain) > _LONGEST:
         plain = plain[: _LONGEST - 1] + "…"
     parts: list[str] = []
@@ -47,7 +47,7 @@ def _marked(text: str, *, first: bool) -> str:
 
 def code(text: str) -> str:
     """``text`` as a code span, in tables too."""
-    plain = clean(" ".join(text.split()))
+    plain = printable(" ".join(text.split()))
     if len(plain) > _LONGEST:
         plain = plain[: _LONGEST - 1] + "…"
     if not plain:
@@ -110,7 +110,7 @@ def _target(path: str) -> str:
     """A path as the target of a link: whatever would end it, or be taken for markup, in percent."""
     return "".join(
         char if char.isalnum() or char in "/._-~" else "".join(f"%{byte:02X}" for byte in char.encode())
-        for char in clean(path)
+        for char in printable(path)
     )
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from .canvas import clean, cut
+from ..traces.folding import printable
+from .canvas import cut
 from .excerpt import excerpt
 from .exchange import DEVICE, DRIVER, PARTIES, RING, STACK, Happening, happenings
 from .scene import Scene, Step
@@ -78,7 +79,7 @@ def _step(scene: Scene, step: Step) -> Iterator[str]:
 
 
 def _arrow(each: Happening, first: str) -> str:
-    words = first + text(("! " if each.bad else "") + clean(each.words))
+    words = first + text(("! " if each.bad else "") + printable(each.words))
     if each.source == each.target:
         return f"Note over {each.source}: {words}"
     arrow = "-->>" if each.answer else "->>"

@@ -1,15 +1,14 @@
 """A scene on the terminal: step by step, the driver's lane left, the device's right, only what changed."""
 
-import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from ..journey.terminal import step_details
 from ..traces import wording
+from ..traces.folding import folded, show
 from ..traces.wording import Change
 from .excerpt import excerpt, has_step, numbered
 from .reasons import unavoidable, variant
@@ -45,8 +44,7 @@ def render(scene: Scene, console: Console, *, all: bool = False, step: int | Non
     has them. Raises IndexError for a step that the scene does not have.
     """
     shown = lines(scene, console.width, all=all) if step is None else step_lines(scene, step, console.width)
-    for line in shown:
-        console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False, soft_wrap=True)
+    show(shown, console)
 
 
 def lines(scene: Scene, width: int, *, all: bool = False) -> Iterator[Text]:
@@ -67,7 +65,7 @@ def lines(scene: Scene, width: int, *, all: bool = False) -> Iterator[Text]:
             yield from _step(scene, scene.at(each), lanes, all=all)
     if scene.property and len(scene.steps) > 1:
         yield Text("")
-        yield from _folded(f"! {scene.property}: {scene.violated}", 0, width, _BROKEN, hang=2)
+        yield from folded(f"! {scene.property}: {scene.violated}", 0, width, _BROKEN, hang=2)
 
 
 def step_lines(scene: Scene, number: int, width: int) -> Iterator[Text]:
@@ -78,15 +76,15 @@ def step_lines(scene: Scene, number: int, width: int) -> Iterator[Text]:
     if not has_step(scene, number):
         raise IndexError(f"there is no step {number}")
     step, width = scene.at(number), max(width, 40)
-    yield from _folded(scene.title, 0, width, _ACTION, hang=4)
-    yield from _folded(scene.setting, 2, width, _QUIET)
+    yield from folded(scene.title, 0, width, _ACTION, hang=4)
+    yield from folded(scene.setting, 2, width, _QUIET)
     yield Text("")
     who = {"init": "", "both": "driver and device: "}.get(step.lane, f"{step.lane}: ")
     came = f" -> {step.outcome}" if step.outcome else ""
     said = f"{numbered(scene, number)}, {who}{step.words}{came}"
-    yield from _folded(said, 0, width, _ACTION, hang=2)
+    yield from folded(said, 0, width, _ACTION, hang=2)
     for difference in step.differences:
-        yield from _folded(f"! {difference}", 2, width, _BROKEN, hang=2)
+        yield from folded(f"! {difference}", 2, width, _BROKEN, hang=2)
     broken = number == scene.broken
     if broken:
         yield from _breaks(scene, width)
@@ -110,25 +108,25 @@ def _lanes(scene: Scene, width: int) -> _Lanes:
 
 
 def _header(scene: Scene, width: int) -> Iterator[Text]:
-    yield from _folded(scene.title, 0, width, _ACTION, hang=4)
+    yield from folded(scene.title, 0, width, _ACTION, hang=4)
     if scene.setting:
-        yield from _folded(scene.setting, 2, width, _QUIET)
+        yield from folded(scene.setting, 2, width, _QUIET)
     if scene.window:
-        yield from _folded(scene.window, 2, width, _QUIET)
+        yield from folded(scene.window, 2, width, _QUIET)
     if scene.property:
         yield Text("")
         yield from _breaks(scene, width)
     if scene.standing:
         open_question = scene.kind == "search" and scene.standing.startswith("not replayed")
-        yield from _folded(scene.standing, 2, width, _BROKEN if open_question else _QUIET, hang=2)
+        yield from folded(scene.standing, 2, width, _BROKEN if open_question else _QUIET, hang=2)
 
 
 def _breaks(scene: Scene, width: int) -> Iterator[Text]:
     part = f", part {scene.conjunct}" if scene.conjunct else ""
-    yield from _folded(f"breaks {scene.property}{part}", 0, width, _BROKEN, hang=4)
-    yield from _folded(scene.violated, 2, width, "")
+    yield from folded(f"breaks {scene.property}{part}", 0, width, _BROKEN, hang=4)
+    yield from folded(scene.violated, 2, width, "")
     if scene.clause:
-        yield from _folded(f"clause of VIRTIO: {scene.clause}", 2, width, _QUIET, hang=2)
+        yield from folded(f"clause of VIRTIO: {scene.clause}", 2, width, _QUIET, hang=2)
     yield from _why(scene.explanation, scene.violated, width)
 
 
@@ -138,14 +136,14 @@ def _why(explanation: Explanation, violated: str, width: int) -> Iterator[Text]:
     for part in failing:
         sentence = f": {part.sentence}" if part.sentence and part.sentence != violated else ""
         style = _BROKEN if part.key or len(failing) == 1 else ""
-        yield from _folded(f"! fails: {part.words or part.name}{sentence}", 2, width, style, hang=4)
+        yield from folded(f"! fails: {part.words or part.name}{sentence}", 2, width, style, hang=4)
     holding = len(explanation.parts) - len(failing)
     if failing and holding:
         parts = "other part holds" if holding == 1 else f"other {holding} parts hold"
-        yield from _folded(f"the {parts}", 4, width, _QUIET)
+        yield from folded(f"the {parts}", 4, width, _QUIET)
     for said in (unavoidable(explanation), variant(explanation)):
         if said:
-            yield from _folded(said, 2, width, "", hang=2)
+            yield from folded(said, 2, width, "", hang=2)
 
 
 # -- step by step ----------------------------------------------------------------------------------------
@@ -159,7 +157,7 @@ def _step(scene: Scene, step: Step, lanes: _Lanes, *, all: bool) -> Iterator[Tex
         words = f"{step.lane}: {words}"
     # What came of a network driver's step follows line by line; an error belongs to its first line.
     came = _error(step) if network else step.outcome
-    block = list(_folded(f"{words} -> {came}" if came else words, at, edge, _ACTION, hang=2))
+    block = list(folded(f"{words} -> {came}" if came else words, at, edge, _ACTION, hang=2))
     first = Text(f"{step.number:>{_NUMBER - 2}}  ", style=_QUIET)
     first.append_text(block[0][_NUMBER:])
     if step.number and all:
@@ -167,7 +165,7 @@ def _step(scene: Scene, step: Step, lanes: _Lanes, *, all: bool) -> Iterator[Tex
     yield first
     yield from block[1:]
     for difference in step.differences:
-        yield from _folded(f"! {difference}", at + 2, edge, _BROKEN, hang=2)
+        yield from folded(f"! {difference}", at + 2, edge, _BROKEN, hang=2)
     marked = scene.marked if step.number == scene.broken else frozenset[str]()
     if network:
         yield from _details(step, at, edge, all=all)
@@ -176,11 +174,11 @@ def _step(scene: Scene, step: Step, lanes: _Lanes, *, all: bool) -> Iterator[Tex
             mark = "! " if change.variable in marked else "  "
             style = _BROKEN if change.variable in marked else _CHANGED
             value = change.new if change.old is None else f"{change.old} -> {change.new}"
-            yield from _folded(f"{mark}{change.name} {value}", at, edge, style, hang=4)
+            yield from folded(f"{mark}{change.name} {value}", at, edge, style, hang=4)
         return
     shown = _shown(step, marked, all=all)
     if step.differences and shown:
-        yield from _folded("in the reference:", at + 4, edge, _QUIET)
+        yield from folded("in the reference:", at + 4, edge, _QUIET)
     for change in shown:
         yield from _change(change, change.variable in marked, at + 2, edge)
 
@@ -196,7 +194,7 @@ def _details(step: Step, at: int, edge: int, *, all: bool) -> Iterator[Text]:
     if not step.number:
         return
     for line in step_details(step.values, all=all):
-        yield from _folded(line.text, at + 2 + line.depth, edge, line.style, hang=4)
+        yield from folded(line.text, at + 2 + line.depth, edge, line.style, hang=4)
 
 
 def _shown(step: Step, marked: frozenset[str], *, all: bool) -> list[Change]:
@@ -226,7 +224,7 @@ def _change(
     mark = "! " if broken else "  "
     value = change.new if change.old is None else f"{change.old} -> {change.new}"
     style = _BROKEN if broken else _CHANGED if change.old is not None else _QUIET
-    yield from _folded(f"{mark}{change.name:<{name_width}} {value}", at, edge, style, hang=4)
+    yield from folded(f"{mark}{change.name:<{name_width}} {value}", at, edge, style, hang=4)
 
 
 # -- one step --------------------------------------------------------------------------------------------
@@ -277,7 +275,7 @@ def _sources(step: Step, width: int) -> Iterator[Text]:
                 continue
             place = f"{source.file}, {source.function}"
             if place != here:
-                yield from _folded(place, 2, width, _QUIET, hang=2)
+                yield from folded(place, 2, width, _QUIET, hang=2)
                 here = place
             yield from _source(source, width)
 
@@ -285,22 +283,8 @@ def _sources(step: Step, width: int) -> Iterator[Text]:
 def _source(source: Source, width: int) -> Iterator[Text]:
     mark = "! " if source.seeded else "  "
     style = _BROKEN if source.seeded else _CHANGED if source.variables else ""
-    yield from _folded(f"{mark}{source.line:>5}  {source.text}", 2, width, style, hang=11)
+    yield from folded(f"{mark}{source.line:>5}  {source.text}", 2, width, style, hang=11)
     said = [f"changes {', '.join(source.variables)}"] if source.variables else []
     said += ["the mutant's line"] if source.seeded else []
     if said:
-        yield from _folded("; ".join(said), 13, width, _QUIET)
-
-
-def _folded(text: str, at: int, edge: int, style: str, *, hang: int = 0) -> Iterator[Text]:
-    """``text`` from column ``at`` on, folded before ``edge``; further lines ``hang`` columns deeper."""
-    # Control characters of a foreign document must not reach the terminal.
-    clean = "".join(char if char.isprintable() else "?" for char in text)
-    room = max(edge - at, 16)
-    if cell_len(clean) != len(clean):  # Characters of two columns: half as many are sure to fit.
-        room = max(room // 2, 8)
-    parts = textwrap.wrap(
-        clean, room, subsequent_indent=" " * hang, drop_whitespace=True, replace_whitespace=False
-    )
-    for part in parts or [""]:
-        yield Text(" " * at).append(part, style=style)
+        yield from folded("; ".join(said), 13, width, _QUIET)

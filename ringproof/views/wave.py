@@ -9,7 +9,7 @@ from vcd import VCDWriter
 from vcd.common import VarType
 from vcd.writer import Variable
 
-from .canvas import clean
+from ..traces.folding import printable
 from .scene import Scene, Step
 
 Place: TypeAlias = tuple[tuple[str, ...], str]
@@ -51,7 +51,7 @@ def render_vcd(scene: Scene) -> str:
     shapes = _shapes(changes)
     file = io.StringIO()
     # The date is left out, so that the same trace gives the same file.
-    title = clean(scene.title).replace("$", "").encode("ascii", "backslashreplace").decode()
+    title = printable(scene.title).replace("$", "").encode("ascii", "backslashreplace").decode()
     first = scene.steps[0].number if scene.steps else 0
     writer = VCDWriter(
         file,
@@ -250,7 +250,7 @@ def _identifier(name: str) -> str:
 def _written(value: Signal, shape: int) -> int | str:
     if shape == _STRING:
         text = "" if value is None else str(value)
-        return clean(text).encode("ascii", "backslashreplace").decode()
+        return printable(text).encode("ascii", "backslashreplace").decode()
     if value is None:
         return "x"
     assert not isinstance(value, str), "a number's shape comes from its values"
