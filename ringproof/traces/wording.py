@@ -41,6 +41,11 @@ class Change:
     old: str | None
     new: str
 
+    @property
+    def said(self) -> str:
+        """In one line: "num_free 2 → 1", "num_free 1" where it did not change."""
+        return f"{self.name} {self.new}" if self.old is None else f"{self.name} {self.old} → {self.new}"
+
 
 def accused(document: TraceDocument) -> frozenset[str]:
     """The variables to mark where it broke: those the property is about, or that its sentence names."""

@@ -14,6 +14,7 @@ from ..traces.explanation import Part, explained
 from ..traces.parting import Parting, parting
 from ..traces.recording import record, record_alone
 from ..traces.variables import result_fields
+from ..traces.writing import WrittenDocument
 from .alone import Alone
 from .comparison import ByMeaning
 from .failure import Failure
@@ -43,7 +44,7 @@ def keep(failure: Failure, pair: Pair, directory: Path) -> Path | None:
     else:
         most = _MOST_CRASHES if failure.kind == "crash" else _MOST_TRIES
         document = explained(document, pair.attempt, parts=parts, most=most)
-    return _saved(document, failure.check, pair.process.name, directory)
+    return saved(document, failure.check, pair.process.name, directory)
 
 
 def _parts(failure: Failure, pair: Pair) -> tuple[Part, ...]:
@@ -78,7 +79,7 @@ def keep_alone(failure: Failure, alone: Alone, directory: Path, *, injection: st
     alone.attempt(failure.config, failure.operations)
     document = _recorded(record_alone, failure, alone, **({"injection": injection} if injection else {}))
     document = explained(document, parts=(_broken(failure, "the driver keeps to it"),))
-    return _saved(document, injection or failure.check, alone.process.name, directory)
+    return saved(document, injection or failure.check, alone.process.name, directory)
 
 
 def _recorded(
@@ -106,7 +107,11 @@ def passing_choice(trace: Path) -> str:
     return str(variant["words"]) if isinstance(variant, dict) else ""
 
 
-def _saved(document: TraceDocument, check: str, driver: str, directory: Path) -> Path:
+def saved(document: WrittenDocument, check: str, driver: str, directory: Path) -> Path:
+    """Write a document into ``directory``, made if need be, under a name of its own; return where it is.
+
+    Raises TraceError when it cannot be written.
+    """
     name = re.sub(r"[^a-z0-9.]+", "-", f"{driver}-{check}".lower()).strip("-.")
     # Another run of another build must not take the place of this one.
     digest = hashlib.sha256(document.text().encode()).hexdigest()[:8]

@@ -1,7 +1,5 @@
 """The evidence against a network driver: a failing run written down as a document, and replayed."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +9,11 @@ from ..impl.device.device import Violation
 from ..impl.harness.frames import Frame
 from ..impl.harness.net_operations import FEATURE_NAMES, EventKind, NetConfig, NetResult, Op
 from ..impl.harness.net_runner import NetRunner, OperationError
-from ..journey.document import NetTrace, TraceError
+from ..journey.document import NetTrace
 from ..journey.recording import Recorder
 from ..traces.explanation import Part
 from ..traces.parting import Parting, parting
-from .evidence import DriverReplay
+from .evidence import DriverReplay, saved
 from .net_failure import NetFailure
 from .net_narration import net_op_in_words, net_result_in_words
 from .net_pair import NetPair
@@ -40,15 +38,7 @@ def keep_net(
     if len(failure.operations) > _LONGEST:
         return None
     document = _document(failure, driver, exact=exact, expected=expected)
-    name = re.sub(r"[^a-z0-9.]+", "-", f"{driver}-{failure.check}".lower()).strip("-.")
-    digest = hashlib.sha256(document.text().encode()).hexdigest()[:8]
-    path = directory / f"{name}-{digest}.itf.json"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TraceError(f"{directory}: cannot be made: {error.strerror}") from None
-    document.save(path)
-    return path
+    return saved(document, failure.check, driver, directory)
 
 
 def _document(failure: NetFailure, driver: str, *, exact: bool, expected: str) -> NetTrace:

@@ -25,8 +25,8 @@ class DescriptorTable:
         self._blocks = -(-len(rows) // _ROWS_OF_A_BLOCK)
         self._high = 24 if len(rows) <= 8 else 20
 
-    def height(self, wide: float) -> float:  # noqa: ARG002 - the same at every width that holds it
-        """How high the table is."""
+    def height(self) -> float:
+        """How high the table is, at every width that holds it."""
         return _TITLE + _HEAD + min(len(self._rows), _ROWS_OF_A_BLOCK) * self._high
 
     def draw(self, canvas: Canvas, x: float, y: float, wide: float) -> None:

@@ -111,7 +111,7 @@ class _Drawing:
             if small:
                 whole = DescriptorTable(rows, self._mark, self._still_accused)
                 whole.draw(self._canvas, _MARGIN, self._down, _ROOM)
-                self._down += whole.height(_ROOM) + _GAP
+                self._down += whole.height() + _GAP
             if rings:
                 self._stacked(rings)
             self._registers(_MARGIN, _ROOM, 3)
@@ -167,7 +167,7 @@ class _Drawing:
         at = _MARGIN + left + 28
         radius = 92.0
         whole.draw(self._canvas, _MARGIN, top, left)
-        below = top + whole.height(left)
+        below = top + whole.height()
         beside = self._rings(at, top, right, radius, rings)
         if below <= beside:
             self._down = below + _GAP
@@ -319,7 +319,7 @@ class _Drawing:
         for number, change in enumerate(shown):
             at, y = _MARGIN + number // rows * each, self._down + number % rows * _ROW
             accused = change.variable in self._marked
-            said = f"{'! ' if accused else ''}{change.name} {change.old} → {change.new}"
+            said = f"{'! ' if accused else ''}{change.said}"
             self._canvas.text(at, y, said, f"mono {'red bold' if accused else 'teal'}", 12, room=each - 12)
         self._down += rows * _ROW
         if len(shown) < len(changed):

@@ -155,17 +155,13 @@ def _row(scene: Scene, step: Step) -> str:
     said += "".join(f"<br>❗ {escaped(difference)}" for difference in step.differences)
     marked = scene.marked if broken else frozenset[str]()
     changed = [
-        ("❗ " if change.variable in marked else "") + code(_change(change.name, change.old, change.new))
+        ("❗ " if change.variable in marked else "") + code(change.said)
         for change in step.changes[:_MOST_CHANGES]
     ]
     if len(step.changes) > _MOST_CHANGES:
         changed.append(f"and {len(step.changes) - _MOST_CHANGES} more")
     lane = "" if step.lane == "init" else step.lane
     return f"| {number} | {lane} | {said} | {', '.join(changed)} |"
-
-
-def _change(name: str, old: str | None, new: str) -> str:
-    return f"{name} {new}" if old is None else f"{name} {old} → {new}"
 
 
 def _replay(scene: Scene, document: str | None) -> Sequence[str]:

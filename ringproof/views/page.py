@@ -103,11 +103,8 @@ def _listed(scene: Scene) -> tuple[int, int]:
 
 
 def _row(scene: Scene, step: Step) -> dict[str, Any]:
-    said = (
-        f"{change.name} {change.new}" if change.old is None else f"{change.name} {change.old} → {change.new}"
-        for change in step.changes
-    )
-    return {"step": step, "changed": ", ".join(said), "broken": step.number == scene.broken}
+    changed = ", ".join(change.said for change in step.changes)
+    return {"step": step, "changed": changed, "broken": step.number == scene.broken}
 
 
 # -- the data ------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def _step(scene: Scene, step: Step) -> Iterator[str]:
         yield indent + _arrow(each, first)
     marked = scene.marked if broken else frozenset[str]()
     changed = [
-        f"{'! ' if each.variable in marked else ''}{each.name} {each.old} → {each.new}"
+        f"{'! ' if each.variable in marked else ''}{each.said}"
         for each in step.changes
         if each.old is not None
     ]
