@@ -25,8 +25,8 @@ def record(
     The states are the reference's, which runs ``ops`` again. ``results`` are what the driver gave back, as
     many as there are (a driver that crashed gave fewer); each state shows them as ``observed`` beside the
     reference's as ``expected``, which are taken from ``expected`` or else from the run; without ``results``
-    both are empty. ``meta`` joins the
-    document's further entries. Raises OperationError for operations that cannot be asked.
+    both are empty. ``meta`` joins the document's further entries. Raises OperationError for operations that
+    cannot be asked.
     """
     runner = ReferenceRunner(config)
     nothing: dict[str, Any] = {"expected": {}, "observed": {}}
@@ -47,22 +47,7 @@ def record(
                 "observed": result_fields(seen, detailed=True),
             }
         states.append(state_after(op, runner, result, beside))
-    return TraceDocument(
-        kind="validate",
-        mutant=None,
-        property=property,
-        violated=violated,
-        replayed=False,
-        config=config,
-        operations=tuple(ops),
-        states=tuple(states),
-        description=_description(driver, property, meta),
-        extra={"driver": driver, **(meta or {})},
-    )
-
-
-def _description(driver: str, property: str, meta: Mapping[str, Any] | None) -> str:
-    return f"{driver} fails {(meta or {}).get('check') or property}"
+    return _document(config, ops, states, property, violated, {"driver": driver, **(meta or {})})
 
 
 _SEEN = ("avail_idx", "used_idx", "avail_flags", "used_event", "num_free")
@@ -97,6 +82,18 @@ def record_alone(
             values = {**values, **known, "notifications": values["notifications"] + result.notifies}
             told = {**nothing, "result": result_fields(result), "registers": register_log(config, result)}
         states.append(TraceState(lane(op), action_name(op), arguments(op), {**told, **values}))
+    extra = {"driver": driver, "alone": True, **(meta or {})}
+    return _document(config, ops, states, property, violated, extra)
+
+
+def _document(
+    config: QueueConfig,
+    ops: Sequence[Op],
+    states: Sequence[TraceState],
+    property: str,
+    violated: str,
+    extra: Mapping[str, Any],
+) -> TraceDocument:
     return TraceDocument(
         kind="validate",
         mutant=None,
@@ -106,6 +103,6 @@ def record_alone(
         config=config,
         operations=tuple(ops),
         states=tuple(states),
-        description=_description(driver, property, meta),
-        extra={"driver": driver, "alone": True, **(meta or {})},
+        description=f"{extra['driver']} fails {extra.get('check') or property}",
+        extra=extra,
     )
