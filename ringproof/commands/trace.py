@@ -87,7 +87,7 @@ def _print(document: Document | None, scene: Scene, step: int | None, everything
     if isinstance(document, StepsDocument) and step in (None, scene.broken):
         # A scene is about one property; a run of single statements may break several theorems at once.
         for also in document.broken[1:]:
-            click.echo(f"! {also.theorem}: {also.sentence}")
+            click.echo(f"! {also.theorem}: {also.violated}")
 
 
 def _schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:

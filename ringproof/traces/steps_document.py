@@ -13,6 +13,7 @@ where they mean the same; the others are
 - ``live``: the device was not reset.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,6 +50,9 @@ SHAPES: dict[str, Shape] = {
 }
 """The variables of a state beside action, args and lane; every state has all of them."""
 
+_AT_STEP = re.compile(r"([a-z][a-z0-9_]*): ")
+"""What begins a sentence about one kind of step: the name of that step."""
+
 _OWN_META = frozenset(
     (
         *("format", "format-description", "description", "ringproof", "kind", "mutant", "change"),
@@ -65,15 +69,24 @@ class BrokenTheorem:
     title: str
     sentence: str
 
+    @property
+    def violated(self) -> str:
+        """What went wrong, said as such: a theorem's sentence alone reads as if it held."""
+        named = _AT_STEP.match(self.sentence)
+        if named:
+            return f"at {named[1]} it does not hold that {self.sentence[named.end() :]}"
+        return f"it no longer holds that {self.sentence}"
+
 
 @dataclass(frozen=True, slots=True)
 class StepsDocument(WrittenDocument):
     """A run of the step-wise model that carries ``mutant``, from a queue as made or after a past.
 
-    ``broken`` are the theorems that the last step breaks; ``property`` and ``violated`` are the name and the
-    sentence of the first. ``change`` says what the mutant does otherwise; ``features`` are of FEATURES. The
-    past are chains of one descriptor that were added and came back one at a time: first ``kicked`` ones, then
-    ``quiet`` ones without a kick. ``extra`` holds further entries of ``#meta``, kept as they are.
+    ``broken`` are the theorems that the last step breaks; ``property`` is the name of the first, ``violated``
+    says what became of its sentence. ``change`` says what the mutant does otherwise; ``features`` are of
+    FEATURES. The past are chains of one descriptor that were added and came back one at a time: first
+    ``kicked`` ones, then ``quiet`` ones without a kick. ``extra`` holds further entries of ``#meta``, kept as
+    they are.
     """
 
     mutant: str

@@ -60,14 +60,14 @@ class StepsTrace:
         queue, past, broken = self.run.queue, self.run.past, self.broken()
         described = DESCRIBED[self.mutant]
         on = {"EVENT_IDX": queue.event_idx, "INDIRECT_DESC": queue.indirect_desc}
-        theorem, sentence = broken[0]
+        every = tuple(BrokenTheorem(each.name, each.title, told) for each, told in broken)
         start = TraceState("init", "create", {}, {"words": "", **variables(queue, self.run.start)})
         return StepsDocument(
             mutant=self.mutant,
             change=described.change,
-            property=theorem.name,
-            violated=sentence,
-            broken=tuple(BrokenTheorem(each.name, each.title, told) for each, told in broken),
+            property=every[0].theorem,
+            violated=every[0].violated,
+            broken=every,
             queue_size=int(queue.queue_size),
             profile="virtio-1.x" if queue.mended else "linux-3.11",
             features=tuple(name for name in FEATURES if on[name]),
