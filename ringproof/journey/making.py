@@ -106,7 +106,7 @@ def _asked(theorem: str) -> str:
     """What should hold and does not; the title of a finding may tell the defect, so its clause goes first."""
     asked = THEOREMS[theorem]
     if asked.expected == "refuted" and asked.clause in CLAUSES:
-        return f"{CLAUSES[asked.clause].words} ({asked.clause})"
+        return f"{CLAUSES[asked.clause].words.removesuffix('.')} ({asked.clause})"
     return asked.title.removeprefix("Linux 3.11: ").removeprefix("Mended: ")
 
 

@@ -56,7 +56,7 @@ def _document(failure: NetFailure, driver: str, *, exact: bool, expected: str) -
             break
     states = recorder.states + [recorder.states[-1]] * (len(operations) + 1 - len(recorder.states))
     words = expected or ("The driver does what the reference does." if exact else "The driver keeps to it.")
-    part = Part(failure.check, f"{words} ({failure.clause})", False, failure.detail, True)
+    part = Part(failure.check, f"{words.removesuffix('.')} ({failure.clause})", False, failure.detail, True)
     extra: dict[str, Any] = {
         "driver": driver,
         "check": failure.check,

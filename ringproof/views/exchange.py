@@ -109,6 +109,9 @@ def _network(step: Step) -> Iterator[Happening]:
     for read in _records(journey, "read"):
         words = f"frame {read.get('frame')} at head {read.get('head')}: {read.get('bytes')} bytes"
         yield Happening(RING, DEVICE, words, answer=True)
+    for change in step.changes:
+        if change.variable == "header":
+            yield Happening(RING, DEVICE, f"{change.name} {change.new}", answer=True)
     for used in _records(journey, "used"):
         words = f"frame {used.get('frame')} at head {used.get('head')} used, used_idx {used.get('used_idx')}"
         yield Happening(DEVICE, RING, words)

@@ -84,7 +84,7 @@ function changeTable(rows) {
     make("thead", null, make("tr", null, ["variable", "before", "after"].map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", null, rows.map((change) => make("tr", { class: change.wrong ? "wrong" : change.old === null ? "still" : "changed" },
       make("th", { scope: "row" }, change.wrong ? make("span", { class: "sign", title: "what the property is about" }, "✗ ") : null, change.name),
-      make("td", null, change.old ?? ""), make("td", null, change.now))))));
+      change.old === null ? make("td", { colspan: 2 }, change.now) : [make("td", null, change.old), make("td", null, change.now)])))));
 }
 
 function sourceList(step) {

@@ -185,6 +185,8 @@ def _queue_standing(document: TraceDocument) -> str:
 
 
 def _network(document: NetTrace, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
+    own = "driver" not in document.extra  # else the headers here are not those that were found fault with
+
     def made(number: int, before: TraceState | None, state: TraceState) -> Step:
         return Step(
             number=number,
@@ -192,7 +194,10 @@ def _network(document: NetTrace, window: Window, lines: Sequence[tuple[Source, .
             action=state.action,
             words=network_words.action(state),
             outcome=network_words.outcome(state),
-            changes=tuple(network_words.changes(before, state)) if before is not None else (),
+            changes=(
+                *(network_words.headers_read(document.states, number - window.first) if own else ()),
+                *(network_words.changes(before, state) if before is not None else ()),
+            ),
             values=state.values,
             sources=lines[number] if number < len(lines) else (),
         )

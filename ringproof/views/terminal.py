@@ -257,6 +257,9 @@ def _network_state(step: Step, marked: frozenset[str], width: int) -> Iterator[T
                     yield from _change(change, name in marked, 0, width, _LONG_NAME)
     for change in changed.values():
         yield from _change(change, change.variable in marked, 0, width, _LONG_NAME)
+    for change in step.changes:
+        if change.variable == "header":
+            yield from _change(change, "header" in marked, 0, width, _LONG_NAME)
     if step.number:
         yield Text("")
         yield Text("what happened", style=_QUIET)

@@ -18,6 +18,7 @@ from ringproof.traces.recording import record, record_alone
 from ringproof.traces.steps_document import StepsDocument
 from ringproof.traces.stepwise import make_steps_trace
 from ringproof.traces.wording import Change
+from ringproof.views import network_words
 from ringproof.views.opening import Document, from_json, load_any
 from ringproof.views.scene import Explanation, Part
 from ringproof.views.staging import scene_of
@@ -233,3 +234,25 @@ def test_a_long_trace_is_staged_at_once() -> None:
     assert len(scene.steps) == 10_001
     assert scene.at(9_999).words == "complete 1 chain"
     assert time.process_time() - began < 0.2
+
+
+def test_the_header_that_the_device_reads_is_shown() -> None:
+    """With its length and fields, where the driver of the states is the accused one; else it is another's."""
+    (change,) = [
+        each for each in scene_of(network(), sources=False).at(3).changes if each.variable == "header"
+    ]
+    assert (change.name, change.old) == ("header of frame 0", None)
+    assert change.new.startswith("has 10 bytes, no num_buffers: flags 0, gso_type NONE, hdr_len 0")
+    other = scene_of(network(extra={"driver": "x"}), sources=False)
+    assert not [each for step in other.steps for each in step.changes if each.variable == "header"]
+    assert network_words.accused("the header has 10 bytes") == {"header"}
+    assert network_words.accused("num_buffers is 513") == {"header"}
+
+
+def test_a_driver_of_another_design_is_accused_of_what_broke_alone() -> None:
+    """Compared by meaning, what it does otherwise before is told without a mark; what it broke is marked."""
+    scene = scene_of(queue(extra={**queue().extra, "compared": "by meaning", "step": 3}), sources=False)
+    assert scene.conjunct == "c"
+    assert [step.number for step in scene.steps if step.differences] == [4]
+    assert scene.at(2).outcome == "device not notified (the reference: device notified (queue_notify := 0))"
+    assert "device notified" not in scene_of(queue(), sources=False).at(2).outcome
