@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..traces.folding import printable
-from .excerpt import excerpt, in_focus
+from .excerpt import excerpt, has_step, in_focus
 from .reasons import unavoidable, variant
-from .scene import Explanation, Scene, Step
+from .scene import Scene, Source, Step
 
 _MOST_CHANGES = 8
+_MOST_STEPS_BACK = 1_000
 _LONGEST = 4000
 _NOTHING = "<!-- -->"
 """Put inside what a tracker would make a link of, it keeps it text and is not seen."""
@@ -76,7 +77,7 @@ def render_markdown(scene: Scene, picture: str | None, *, document: str | None =
         *_standing(scene),
         *_violation(scene),
         *_picture(scene, picture),
-        *_why(scene.explanation),
+        *_why(scene),
         *_steps(scene),
         *_replay(scene, document),
     ]
@@ -114,19 +115,50 @@ def _target(path: str) -> str:
     )
 
 
-def _why(explanation: Explanation) -> Iterator[str]:
+def _why(scene: Scene) -> Iterator[str]:
+    explanation, violated = scene.explanation, scene.violated
     lines = []
     for part in explanation.parts:
         said = escaped(part.words or part.name)
         if part.holds:
             lines.append(f"- holds: {said}")
         else:
-            sentence = f": {escaped(part.sentence)}" if part.sentence else ""
+            sentence = f": {escaped(part.sentence)}" if part.sentence not in ("", violated) else ""
             lines.append(f"- **fails{'' if part.key else ', as a consequence'}**: {said}{sentence}")
-    lines += [f"- {escaped(said)}" for said in (unavoidable(explanation), variant(explanation)) if said]
+    lines += [f"- {_quoting(said)}" for said in (unavoidable(explanation), variant(explanation)) if said]
+    line = telling_line(scene)
+    if line is not None:
+        what = "the seeded defect" if line.seeded else f"changes {', '.join(line.variables)}"
+        place = f"{code(f'{line.file}:{line.line}')} in {code(line.function)}"
+        lines.append(f"- the line: {place}: {code(line.text)} ({escaped(what)})")
     if lines:
         yield "### Why"
         yield "\n".join(lines)
+
+
+def _quoting(words: str) -> str:
+    """A sentence in which what stands between backticks is code."""
+    pieces = " ".join(words.split()).split("`")
+    if not len(pieces) % 2:
+        return escaped(words)
+    said = []
+    for at, piece in enumerate(pieces):
+        # escaped() takes blanks at the ends away.
+        before, behind = " " * piece.startswith(" "), " " * (piece.endswith(" ") and len(piece) > 1)
+        said.append(code(piece) if at % 2 else f"{before}{escaped(piece)}{behind}")
+    return "".join(said)
+
+
+def telling_line(scene: Scene) -> Source | None:
+    """The line of code that says most: the seeded one, else one that changed what broke, if there is one."""
+    if scene.broken is None or not scene.steps or not has_step(scene, scene.broken):
+        return None
+    for number in range(scene.broken, max(scene.steps[0].number, scene.broken - _MOST_STEPS_BACK) - 1, -1):
+        seeded = [source for source in scene.at(number).sources if source.seeded]
+        if seeded:
+            return seeded[0]
+    last = scene.at(scene.broken).sources
+    return next((source for source in last if scene.marked.intersection(source.variables)), None)
 
 
 def _steps(scene: Scene) -> Iterator[str]:

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ringproof.views.markdown import code, escaped, render_markdown
-from ringproof.views.scene import Scene
+from ringproof.views.scene import Explanation, Scene, Source
 from ringproof.views.staging import scene_of
 from tests.views import told
 
@@ -174,3 +174,28 @@ def test_a_step_that_broke_early_is_never_left_out() -> None:
     rows = [row for row in cells(render_markdown(scene, None)) if "❌" in row[0]]
     assert len(rows) == 1
     assert "5000" in rows[0][0]
+
+
+def test_the_line_that_says_most_is_named() -> None:
+    """The seeded line of the last step that has one, or else a line that changed what broke."""
+    scene = told.explained()
+    line = Source("reference", "impl/x.py", 7, "f", "a = `b`", ("num_free",))
+    steps = list(scene.steps)
+    assert scene.broken is not None
+    steps[scene.broken] = replace(steps[scene.broken], sources=(line,))
+    named = "the line: impl/x.py:7 in f: a = `b` (changes num_free)"
+    assert named in shown(render_markdown(replace(scene, steps=steps, marked=frozenset({"num_free"})), None))
+    assert "the line" not in shown(render_markdown(replace(scene, steps=steps, marked=frozenset()), None))
+    steps[1] = replace(steps[1], sources=(replace(line, line=9, variables=(), seeded=True),))
+    named = "the line: impl/x.py:9 in f: a = `b` (the seeded defect)"
+    assert named in shown(render_markdown(replace(scene, steps=steps), None))
+
+
+def test_operations_in_a_sentence_are_code() -> None:
+    """What stands between backticks; a lone one is text, and what is code cannot become markup."""
+    why = Explanation((), None, "", 1, "with `kick` before `add <b>`, it holds")
+    text = render_markdown(replace(SCENES["leak"], explanation=why), None)
+    assert "- with `kick` before `add <b>`, it holds\n" in text
+    lone = replace(why, variant_words="with ` and <b>, it holds")
+    text = render_markdown(replace(SCENES["leak"], explanation=lone), None)
+    assert "- with \\` and &lt;b&gt;, it holds\n" in text
