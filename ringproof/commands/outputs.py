@@ -77,7 +77,8 @@ class Outputs:
 
     def needs_sources(self) -> bool:
         """Whether a view shows lines of code, which take time to find."""
-        return self.html is not None or (self.step is not None and not self.prints())
+        shown = self.html is not None or self.markdown is not None
+        return shown or (self.step is not None and not self.prints())
 
     def write(self, document: Document | None, scene: Scene, name: str) -> None:
         """Write every view that was asked for, each file whole or not at all.
