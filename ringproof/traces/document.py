@@ -4,7 +4,7 @@ The run itself, which is what replays, stands in ``#meta`` as operations; the st
 at. State i + 1 is the state after operation i.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ FEATURE_NAMES = {
     "NOTIFICATION_DATA": F_NOTIFICATION_DATA,
 }
 MOST_ROUNDS = 1 << 20
-"""Of one operation: what a replay still does in seconds."""
+"""Of all operations of a run together: what a replay still does in less than a minute."""
 
 TABLES = ("next", "flags", "data", "avail_ring", "used_ring")
 """Variables that have an entry for each descriptor or slot of the queue that is shown."""
@@ -167,6 +167,15 @@ class QueueReader(DocumentReader[TraceDocument]):
         elif shape != [int] or not (type(item) is list and itf.only_integers(item)):
             self._conform(item, place, shape)
 
+    def operations(self, values: Iterable[object], head: TraceDocument) -> Iterator[Op]:
+        """Each operation in turn, as long as a replay would not go on and on."""
+        rounds = 0
+        for at, op in enumerate(super().operations(values, head)):
+            rounds += op.a if op.code == Code.ROUNDS else 0
+            if rounds > MOST_ROUNDS:
+                raise self._fail(f"#meta.operations[{at}]", f"more than {MOST_ROUNDS} rounds in all")
+            yield op
+
     def operation(self, value: object, place: str, head: TraceDocument, before: Op | None) -> Op:
         """Read an operation that can be asked."""
         op = super().operation(value, place, head, before)
@@ -174,8 +183,6 @@ class QueueReader(DocumentReader[TraceDocument]):
             raise self._fail(f"{place}[0]", f"there is no operation with code {op.code}")
         if op.code == Code.ADD and op.a + op.in_ > MOST_SEGMENTS:
             raise self._fail(place, f"more than {MOST_SEGMENTS} segments")
-        if op.code == Code.ROUNDS and op.a > MOST_ROUNDS:
-            raise self._fail(place, f"more than {MOST_ROUNDS} rounds")
         ends = before is not None and before.code == Code.DETACH_UNUSED
         if ends and op.code not in (Code.DETACH_UNUSED, Code.MISCHIEF):
             raise self._fail(place, "only DETACH_UNUSED may follow DETACH_UNUSED")

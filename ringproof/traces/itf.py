@@ -5,9 +5,12 @@ to say beside.
 """
 
 import json
+import math
 import os
 import re
+import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +28,10 @@ _LONGEST_PLACE = 160  # characters of it in a message
 _SUSPECT = re.compile(r"\\u[dD][89a-fA-F]|\\u00[01789]|\\[bfr]|[\x7f-\x9f]")
 _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN|-?[0-9]{4301})')
+
+LARGEST_FILE = 200_000_000
+"""Bytes of a file that is read whole: it takes some ten times as many of memory."""
 
 
 class TraceError(BadInputError):
@@ -86,35 +93,80 @@ def save(text: str, path: Path) -> None:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of ``path`` when the block ends well, and is gone when it does not.
 
-    Raises TraceError when it cannot be written.
+    A link is followed. What is there and is no file, such as /dev/null or a pipe, is not replaced but written
+    to. Raises TraceError when it cannot be written.
     """
-    scratch: str | None = None
     try:
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(scratch).chmod(0o644)
-        Path(scratch).replace(path)
-        scratch = None
+        mode = _mode(path)
+        if stat.S_ISREG(mode):
+            with _scratch(Path(os.path.realpath(path)), stat.S_IMODE(mode)) as file:
+                yield file
+        else:
+            # Opening a pipe that nobody reads would wait for ever.
+            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.set_blocking(handle, True)
+            with os.fdopen(handle, "wb") as file:
+                yield file
     except OSError as error:
         raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _mode(path: Path) -> int:
+    """Kind and permissions of what is at ``path``; those of a new file if nothing is."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return stat.S_IFREG | (0o666 & ~umask)
+
+
+@contextmanager
+def _scratch(path: Path, permissions: int) -> Iterator[IO[bytes]]:
+    scratch: str | None = None
+    try:
+        handle, scratch = tempfile.mkstemp(prefix=".ringproof-", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        Path(scratch).chmod(permissions)
+        Path(scratch).replace(path)
+        scratch = None
     finally:
         if scratch is not None:
             Path(scratch).unlink(missing_ok=True)
 
 
-def read(path: Path) -> object:
-    """The JSON value in a file. Raises TraceError for one that is missing or no JSON."""
+def opened(path: Path) -> IO[bytes]:
+    """A file, or a pipe that somebody writes to, open for reading. Raises TraceError for anything else."""
     try:
-        data = path.read_bytes()
+        # Opening a pipe that nobody writes to would wait for ever; so it is an empty file.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise TraceError(f"{path}: cannot be read: {error.strerror}") from None
+    mode = os.fstat(handle).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        os.close(handle)
+        what = "Is a directory" if stat.S_ISDIR(mode) else "neither a file nor a pipe"
+        raise TraceError(f"{path}: cannot be read: {what}")
+    os.set_blocking(handle, True)
+    return open(handle, "rb")  # noqa: PTH123 - a descriptor, no path
+
+
+def read(path: Path) -> object:
+    """The JSON value in a file. Raises TraceError for one that is missing, too large, or no JSON."""
+    try:
+        with opened(path) as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST_FILE:
+        raise TraceError(f"{path}: over {LARGEST_FILE:,} bytes: too long to be read whole")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise TraceError(f"{path}: byte {error.start}: not UTF-8 text") from None
     try:
-        value: object = json.loads(text, parse_constant=_no_constant)
+        value: object = parsed(text)
         if _SUSPECT.search(text):
             again = json.dumps(value, ensure_ascii=False)
             again.encode()
@@ -127,8 +179,42 @@ def read(path: Path) -> object:
         raise TraceError(
             f"{path}: line {error.lineno}, column {error.colno}: {_reason(error, text)}"
         ) from None
-    except (RecursionError, ValueError) as error:
-        raise TraceError(f"{path}: not JSON that can be read: {_one_line(str(error))}") from None
+    except RecursionError:
+        raise TraceError(f"{path}: not JSON that can be read: values are nested too deeply") from None
+    except ValueError as error:
+        said = "a number of too many digits" if "digits" in str(error) else _one_line(str(error))
+        raise TraceError(f"{path}: {_number(text)}not JSON that can be read: {said}") from None
+
+
+def parsed(text: str | bytes) -> Any:
+    """The value of JSON text. Raises ValueError for what is none, or says something twice in one object."""
+    return json.loads(text, parse_constant=_no_constant, parse_float=_fraction, object_pairs_hook=_said_once)
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{shown(twice)} stands twice in one object")
+    return found
+
+
+def _fraction(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{shown(digits)} is too large a number")
+    return number
+
+
+def _number(text: str) -> str:
+    """Where a number stands that is none, as the head of a message; "" if there is none."""
+    for match in _NO_NUMBER.finditer(text):
+        if match[1]:
+            line_begin = text.rfind("\n", 0, match.start()) + 1
+            return (
+                f"line {text.count(chr(10), 0, match.start()) + 1}, column {match.start() - line_begin + 1}: "
+            )
+    return ""
 
 
 def _no_constant(constant: str) -> None:
@@ -165,6 +251,7 @@ class ItfReader:
         self._name = name
 
     def _fail(self, place: str, what: str) -> TraceError:
+        place = _one_line(place)  # the name of an entry may be any text
         if len(place) > _LONGEST_PLACE:  # deeply nested
             place = f"{place[: _LONGEST_PLACE // 2]}...{place[-_LONGEST_PLACE // 2 :]}"
         return TraceError(f"{self._name}: {place}: {_one_line(what)}" if place else f"{self._name}: {what}")
@@ -215,7 +302,7 @@ class ItfReader:
     def _fields(self, record: Mapping[str, object], place: str) -> dict[str, Any]:
         for key in record:
             if not _NAME.match(key):
-                raise self._fail(place, f"{key!r} is no name of a field")
+                raise self._fail(place, f"{shown(key)} is no name of a field")
         return {key: self._value(item, f"{place}.{key}") for key, item in record.items()}
 
     def _value(self, value: object, place: str) -> Any:

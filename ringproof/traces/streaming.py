@@ -191,7 +191,7 @@ class TraceStream(ItfReader, Generic[Head]):
         name = str(self._path)
         _Watched(BytesIO(b"".join(lines)), name).all()
         return [
-            self._reader.state(json.loads(line), f"states[{at}]", self.names, self.head)
+            self._reader.state(itf.parsed(line), f"states[{at}]", self.names, self.head)
             for at, line in enumerate(lines, first)
         ]
 
@@ -206,7 +206,7 @@ class TraceStream(ItfReader, Generic[Head]):
             return None
         for at, line in enumerate(lines, first):
             try:
-                value = json.loads(line)
+                value = itf.parsed(line)
             except (ValueError, RecursionError):
                 return None
             if not isinstance(value, dict) or value.get("#meta") != {"index": at}:
@@ -216,7 +216,7 @@ class TraceStream(ItfReader, Generic[Head]):
     @contextmanager
     def _opened(self, place: str) -> Iterator["_Watched"]:
         try:
-            with self._path.open("rb") as file:
+            with itf.opened(self._path) as file:
                 yield _Watched(file, str(self._path))
         except OSError as error:
             raise TraceError(f"{self._path}: cannot be read: {error.strerror}") from None
@@ -239,6 +239,8 @@ class TraceStream(ItfReader, Generic[Head]):
             for event, key in events:
                 if event != "map_key":
                     break  # the end of the object; what follows is looked at when the states are read
+                if key in found:
+                    raise self._fail(key, "stands twice")
                 if key == "states" and {"#meta", "vars"} <= found.keys():
                     found[key] = None
                     break

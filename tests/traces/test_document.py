@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from ringproof.impl.harness.operations import Code, Op
 from ringproof.impl.harness.reference_runner import QueueConfig
-from ringproof.traces.document import TraceDocument, TraceError, TraceState, from_json, load
+from ringproof.traces import itf
+from ringproof.traces.document import MOST_ROUNDS, TraceDocument, TraceError, TraceState, from_json, load
 
 OPS = (Op(Code.ADD, a=2, in_=1, b=7), Op(Code.READ), Op(Code.COMPLETE, a=1, b=2, c=3))
 
@@ -262,6 +264,93 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(TraceError, match="cannot be read"):
             load(path)
+
+
+def test_what_stands_twice_or_is_no_number_is_refused(tmp_path: Path) -> None:
+    """Readers would differ in which of two entries counts, and in what a number beyond all bounds is."""
+    path = tmp_path / "t.itf.json"
+    text = document().text()
+    head = '"ringproof": 1,'
+    assert "'x' stands twice" in complaint(path, text.replace(head, head + '"x": 1, "x": 2,').encode())
+    assert "'states' stands twice" in complaint(path, (text.rstrip()[:-1] + ', "states": []}').encode())
+    assert "too large a number" in complaint(path, text.replace(head, head + '"x": 1e999,').encode())
+    lined = text.replace(head, head + '\n"NaN": "Infinity",\n"x": NaN,').encode()
+    at = text[: text.index(head)].count("\n") + 3
+    assert f"line {at}, column 6: not JSON that can be read: NaN" in complaint(path, lined)
+
+
+def test_only_files_and_pipes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device without end is refused, so is a file too long; a pipe that nobody writes to is empty."""
+    with pytest.raises(TraceError, match="/dev/zero: cannot be read: neither a file nor a pipe"):
+        load(Path("/dev/zero"))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(TraceError, match="the file is empty"):
+        load(pipe)
+    document().save(path := tmp_path / "t.itf.json")
+    reader, writer = os.pipe()
+    os.write(writer, path.read_bytes())
+    os.close(writer)
+    assert load(Path(f"/dev/fd/{reader}")) == document()
+    os.close(reader)
+    monkeypatch.setattr(itf, "LARGEST_FILE", 100)
+    with pytest.raises(TraceError, match="over 100 bytes: too long to be read whole"):
+        load(path)
+
+
+def test_a_name_of_an_entry_cannot_make_a_second_line(tmp_path: Path) -> None:
+    """A strange name is told in one line of fair length."""
+    for name in ("a\n\nb", "x" * 100_000):
+        value = document().to_json()
+        value["states"][0][name] = 1
+        assert len(complaint(tmp_path / "t.itf.json", json.dumps(value).encode())) < 600
+        value = document().to_json()
+        value["states"][0]["args"][name + "-"] = 1
+        assert len(complaint(tmp_path / "t.itf.json", json.dumps(value).encode())) < 600
+
+
+def test_only_so_many_rounds_are_taken_in_all() -> None:
+    """A few operations cannot keep a replay busy for hours."""
+
+    def change(value: dict[str, Any]) -> None:
+        value["#meta"]["operations"] = [[int(Code.ROUNDS), 0, 0, MOST_ROUNDS // 2, 0, 0]] * 3
+        value["states"] = value["states"][:1] * 4
+
+    assert "#meta.operations[2]: more than 1048576 rounds in all" in spoiled(change)
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    """A link is followed, a device stays one, a pipe without a reader is refused at once."""
+    (tmp_path / "link").symlink_to("target")
+    document().save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert load(tmp_path / "target") == document()
+    # A terminal stands for all devices: its folder takes no files, so nothing can be broken there.
+    master, slave = os.openpty()
+    (tmp_path / "device").symlink_to(os.ttyname(slave))
+    document().save(tmp_path / "device")
+    assert os.read(master, 9) == b'{"#meta":'
+    assert (tmp_path / "device").is_char_device()
+    os.close(master)
+    os.close(slave)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TraceError, match="pipe: cannot be written"):
+        document().save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "link", "pipe", "target"]
+
+
+def test_a_file_keeps_who_may_read_it(tmp_path: Path) -> None:
+    """What is written anew keeps its permissions; a new file has those that the user lets new files have."""
+    path = tmp_path / ("x" * 245 + ".json")
+    before = os.umask(0o077)
+    try:
+        document().save(path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    document().save(path)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
