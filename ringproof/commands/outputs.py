@@ -1,5 +1,6 @@
 """Where a trace goes beside the terminal: a file for each view that is asked for, or the standard output."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,10 @@ class Outputs:
     source: Path | None = None
 
     def check(self) -> None:
-        """Raises BadInputError if two things would go to one place, or a picture over its summary."""
+        """Raises BadInputError if two things would go to one place.
+
+        A picture may not go over its summary, nor a view over the trace that it shows.
+        """
         named = {
             name: path
             for name, path in (
@@ -52,9 +56,12 @@ class Outputs:
             raise BadInputError(f"{self.markdown}: the picture beside would have the same name")
         if picture is not None and picture != self.svg:
             named["the picture of --markdown"] = picture
+        source = Path(os.path.realpath(self.source)) if self.source is not None else None
         seen: dict[Path, str] = {}
         for name, path in named.items():
-            where = path if path == STDOUT else path.absolute()
+            where = path if path == STDOUT else Path(os.path.realpath(path))
+            if where == source and (name != "-o" or self.emit is not None):
+                raise BadInputError(f"{path}: {name} would be written over the trace itself")
             if where in seen:
                 place = "the standard output" if path == STDOUT else str(path)
                 raise BadInputError(f"{seen[where]} and {name} would both be written to {place}")

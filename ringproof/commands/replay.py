@@ -1,6 +1,8 @@
 """``ringproof replay``: a recorded trace run again, on the reference, the C implementation or a driver."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -8,12 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..building import build_driver, c_sources
-from ..errors import EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN
+from ..errors import EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError
 from ..journey.document import NetTrace
 from ..journey.replay import NetReplay
 from ..journey.replay import replay_on_driver as replay_net_driver
 from ..journey.replay import replay_on_reference as replay_net_reference
+from ..patching import UnknownMutant
 from ..traces.document import TraceDocument
+from ..traces.itf import shown
 from ..traces.parting import Parting, first_parting
 from ..traces.replay import replay_document
 from ..traces.steps_document import StepsDocument
@@ -99,6 +103,22 @@ def _not_judged(reason: str, as_json: bool) -> int:
 
 def _both(parting: Parting | None) -> dict[str, object] | None:
     return None if parting is None else parting.to_json()
+
+
+@contextmanager
+def _on_behalf_of(document: TraceDocument | NetTrace, file: Path, reference: bool) -> Iterator[None]:
+    """Names the file, and the place in it, if the ``reference`` is to run the document and cannot."""
+    try:
+        yield
+    except UnknownMutant:
+        name = shown(document.mutant)
+        said = f"the reference carries no defect that is called {name}"
+        raise BadInputError(f"{file}: #meta.mutant: {said}") from None
+    except BadInputError as error:
+        if not reference:
+            raise
+        said = str(error)
+        raise BadInputError(said if said.startswith(f"{file}: ") else f"{file}: {said}") from None
 
 
 def _on_reference(document: TraceDocument, everything: bool, as_json: bool) -> int:
@@ -206,9 +226,11 @@ def replay(file: Path, driver: Path | None, on_c: bool, everything: bool, as_jso
             as_json,
         )
     if isinstance(document, NetTrace):
-        return _whole_driver(document, str(file), driver, on_c, everything, as_json)
+        with _on_behalf_of(document, file, driver is None and not on_c):
+            return _whole_driver(document, str(file), driver, on_c, everything, as_json)
     if driver is None and on_c:
         driver = build_driver(c_sources())
     if driver is not None:
         return _on_driver(document, driver, as_json)
-    return _on_reference(document, everything, as_json)
+    with _on_behalf_of(document, file, True):
+        return _on_reference(document, everything, as_json)

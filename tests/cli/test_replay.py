@@ -1,6 +1,7 @@
 """``ringproof replay``: where two runs part, both sides of that step, and what cannot be judged."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,17 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert str(path) in line
     assert refused(capsys, tmp_path / "none.json")[0] == 2
     assert refused(capsys, leaky, "--driver", tmp_path / "none.so")[0] == 2
+
+
+def test_what_the_reference_cannot_run_is_told_with_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A defect that nobody knows, however it is called, and a device that breaks the rules."""
+    for name in ("Z99", "../../A1", "\n\n", "x" * 100_000):
+        replace(trace(ADD), mutant=name).save(path := tmp_path / "t.json")
+        code, line = refused(capsys, path)
+        assert code == 2
+        assert line.startswith(f"ringproof: {path}: #meta.mutant: ")
+        assert len(line) < 400
+    replace(trace(ADD), extra={"alone": True}).save(path)
+    assert refused(capsys, path)[1].startswith(f"ringproof: {path}: no reference can follow this run")

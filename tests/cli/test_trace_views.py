@@ -158,6 +158,20 @@ def test_two_things_in_one_place_are_refused(shown: Shown, leak: Path, tmp_path:
     assert shown(leak, "--markdown", tmp_path / "x.md", "--svg", same)[0] == 0
 
 
+def test_a_view_does_not_go_over_the_trace(shown: Shown, leak: Path, tmp_path: Path) -> None:
+    """Nor over another view under another name of it; the document may go over itself."""
+    kept = leak.read_bytes()
+    (link := tmp_path / "link").symlink_to(leak)
+    for path in (leak, link, tmp_path / "." / ".." / tmp_path.name / leak.name):
+        assert "over the trace itself" in complaint(shown(leak, "--html", path))
+        assert "over the trace itself" in complaint(shown(leak, "--emit", "c", "-o", path))
+    other = tmp_path / ".." / tmp_path.name / "x"
+    assert "would both be written" in complaint(shown(leak, "--html", tmp_path / "x", "--vcd", other))
+    assert shown(leak, "-o", link)[0] == 0
+    assert leak.read_bytes() == kept
+    assert link.is_symlink()
+
+
 @pytest.mark.parametrize("option", ["--html", "--markdown", "--svg", "--vcd", "--mermaid", "-o"])
 def test_a_file_that_cannot_be_written(shown: Shown, leak: Path, tmp_path: Path, option: str) -> None:
     """A folder that is not there, or one in the file's place: a line that names it, and nothing is left."""
