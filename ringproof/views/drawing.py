@@ -80,7 +80,10 @@ class _Drawing:
     def _description(self) -> str:
         said = [self._acted()]
         if self._step.changes:
-            told = [f"{each.name} {each.old} to {each.new}" for each in self._step.changes[:_MOST_CHANGES]]
+            told = [
+                f"{each.name} {each.new if each.old is None else f'{each.old} to {each.new}'}"
+                for each in self._step.changes[:_MOST_CHANGES]
+            ]
             said.append(f"changed: {', '.join(told)}")
         if self._broken:
             said.append(f"breaks {self._scene.property}: {self._scene.violated}")

@@ -111,7 +111,8 @@ def _network(step: Step) -> Iterator[Happening]:
         yield Happening(RING, DEVICE, words, answer=True)
     for change in step.changes:
         if change.variable == "header":
-            yield Happening(RING, DEVICE, f"{change.name} {change.new}", answer=True)
+            # Its fields have no room between two lanes; the changes of the step have them.
+            yield Happening(RING, DEVICE, f"{change.name} {change.new.partition(':')[0]}", answer=True)
     for used in _records(journey, "used"):
         words = f"frame {used.get('frame')} at head {used.get('head')} used, used_idx {used.get('used_idx')}"
         yield Happening(DEVICE, RING, words)
