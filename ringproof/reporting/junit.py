@@ -81,7 +81,7 @@ def _told(check: Check, exhibit: Exhibit | None, report: ValidationReport) -> st
     if exhibit.trace is not None:
         lines.append(f"why:      {looking(exhibit)}")
         lines.append(f"replay:   {replaying(exhibit, report.library)}")
-        lines.append(f"a test:   {looking(exhibit)} --emit c")
+        lines.append(f"a test:   {looking(exhibit)} --emit pytest -o test_driver.py")
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ _SHOWN_RUNS = 5
 _SHOWN_LEFT_OUT = 3
 _LOOK = """what happened, step by step, and why:  ringproof trace TRACE
 as a page to step through:             ringproof trace TRACE --html PAGE
-as a test to take home:                ringproof trace TRACE --emit c -o FILE"""
+as a test to take home:                ringproof trace TRACE --emit pytest -o FILE (or c)"""
 _UNITS = {"the whole network driver": "operations"}
 
 
