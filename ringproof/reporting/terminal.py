@@ -19,9 +19,9 @@ _COLOUR = {
 _SHOWN_STEPS = 12
 _SHOWN_RUNS = 5
 _SHOWN_LEFT_OUT = 3
-_LOOK = """what happened, step by step, and why:  ringproof trace TRACE
-as a page to step through:             ringproof trace TRACE --html PAGE
-as a test to take home:                ringproof trace TRACE --emit pytest -o FILE (or c)"""
+_LOOK = """step by step, and why:      ringproof trace TRACE
+as a page to step through:  ringproof trace TRACE --html PAGE
+as a test (or in c):        ringproof trace TRACE --emit pytest -o FILE"""
 _UNITS = {"the whole network driver": "operations"}
 
 
