@@ -8,11 +8,12 @@ import json
 import math
 import os
 import re
+import secrets
 import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,7 @@ _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00|[bfr])|[\x7f-\x9f]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(-?Infinity|NaN|-?[0-9]{4301})')
 
-LARGEST_FILE = 200_000_000
+LARGEST_FILE = 100_000_000
 """Bytes of a file that is read whole: it takes some ten times as many of memory."""
 
 
@@ -123,17 +124,34 @@ def _mode(path: Path) -> int:
 
 @contextmanager
 def _scratch(path: Path, permissions: int) -> Iterator[IO[bytes]]:
-    scratch: str | None = None
+    scratch: Path | None = None
     try:
-        handle, scratch = tempfile.mkstemp(prefix=".ringproof-", dir=path.parent)
+        handle, scratch = _nameless(path.parent)
         with os.fdopen(handle, "wb") as file:
             yield file
-        Path(scratch).chmod(permissions)
-        Path(scratch).replace(path)
+            file.flush()
+            os.fchmod(handle, permissions)
+            if scratch is None:
+                scratch = path.with_name(f".ringproof-{os.getpid()}-{secrets.token_hex(4)}")
+                # Only given a folder, which an absolute path has no use for, does it follow links.
+                os.link(f"/proc/self/fd/{handle}", scratch, src_dir_fd=handle, follow_symlinks=True)
+        scratch.replace(path)
         scratch = None
     finally:
         if scratch is not None:
-            Path(scratch).unlink(missing_ok=True)
+            scratch.unlink(missing_ok=True)
+
+
+def _nameless(folder: Path) -> tuple[int, Path | None]:
+    """A new file that has no name yet, so that a process that is killed leaves nothing behind.
+
+    It has one where the file system makes no others. Raises OSError.
+    """
+    if Path("/proc/self/fd").is_dir():
+        with suppress(OSError):
+            return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600), None
+    handle, name = tempfile.mkstemp(prefix=".ringproof-", dir=folder)
+    return handle, Path(name)
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -232,7 +232,7 @@ class TraceStream(ItfReader, Generic[Head]):
         """
         found: dict[str, Any] = {}
         count = 0
-        with self._opened("") as file:
+        with self._opened("the head") as file:
             events = ijson.basic_parse(file)
             if next(events)[0] != "start_map":
                 raise self._fail("the whole", "not an object, as a trace document is")

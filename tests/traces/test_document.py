@@ -339,6 +339,32 @@ def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "link", "pipe", "target"]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_process_that_is_killed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """What was begun has no name before it is whole; where that cannot be, an exception takes it away."""
+    if named:
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)  # which no file can be made with
+    path = tmp_path / "t.json"
+    path.write_text("before")
+
+    def interrupted() -> None:
+        with itf.replacing(path) as file:
+            file.write(b"half")
+            file.flush()
+            assert sum(each != path for each in tmp_path.iterdir()) == named
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "before"
+    itf.save("after", path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "after"
+
+
 def test_a_file_keeps_who_may_read_it(tmp_path: Path) -> None:
     """What is written anew keeps its permissions; a new file has those that the user lets new files have."""
     path = tmp_path / ("x" * 245 + ".json")
