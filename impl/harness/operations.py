@@ -30,6 +30,7 @@ READs' crc values, each as ``<I``. The tokens of its ADDs count like any others.
 """
 
 import struct
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
@@ -130,6 +131,19 @@ class Result(NamedTuple):
     used_event: int
     num_free: int
     callbacks: int
+
+
+def askable(operations: Sequence[Op]) -> bool:
+    """Whether operations may follow each other so: after DETACH_UNUSED comes only the same.
+
+    A device that breaks the rules may do that then, too.
+    """
+    detached = False
+    for op in operations:
+        if detached and op.code not in (Code.DETACH_UNUSED, Code.MISCHIEF):
+            return False
+        detached = detached or op.code == Code.DETACH_UNUSED
+    return True
 
 
 def segment(seed: int, index: int) -> tuple[int, int]:

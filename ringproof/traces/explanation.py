@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from ..impl.harness.operations import Code, Op
+from ..impl.harness.operations import Code, Op, askable
 from ..impl.harness.reference_runner import QueueConfig
 from ..patching import load_reference_mutant
 from .document import TraceDocument
@@ -132,7 +132,8 @@ def _on_the_driver(document: TraceDocument, attempt: Attempt, most: int) -> dict
 
     def passes(config: QueueConfig, ops: list[Op]) -> bool:
         # What a driver has lost shows when it is asked for the whole queue.
-        return attempt(config, [*ops, Op(Code.ADD, a=config.queue_size)]) is None
+        whole = [*ops, Op(Code.ADD, a=config.queue_size)]
+        return attempt(config, whole if askable(whole) else ops) is None
 
     return _variant(document, step + 1, passes, most)
 

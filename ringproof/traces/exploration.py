@@ -97,7 +97,12 @@ def breaks(found: Sequence[Breach], property: str, conjunct: str) -> bool:
 
 
 def settling(ops: Sequence[Op]) -> list[Op]:
-    """What brings a queue to rest after ``ops``: a kick, all read and completed, gets enough."""
+    """What brings a queue to rest after ``ops``: a kick, all read and completed, gets enough.
+
+    Nothing after DETACH_UNUSED, which leaves nothing to get.
+    """
+    if any(op.code == Code.DETACH_UNUSED for op in ops):
+        return []
     added = sum(op.code == Code.ADD for op in ops)
     everything = Op(Code.COMPLETE, c=0xFFFF_FFFF)
     return [Op(Code.KICK), Op(Code.READ), everything, *[Op(Code.GET)] * (added + 1)]

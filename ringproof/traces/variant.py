@@ -9,7 +9,7 @@ brought to rest, so that a violation is not only put off; and if the run adds an
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..impl.harness.operations import Code, Op, OpFlag
+from ..impl.harness.operations import Code, Op, OpFlag, askable
 from ..impl.harness.reference_runner import QueueConfig
 from ..impl.reference.layout import LARGEST_QUEUE
 from .document import FEATURE_NAMES, TraceState
@@ -48,6 +48,8 @@ def nearest(config: QueueConfig, ops: Sequence[Op], broken: int, passes: Passes,
     for variant in _variants(config, tuple(ops), broken):
         choice = variant.config, variant.operations
         if choice in seen or not offers(ops, variant.operations, variant.config.queue_size):
+            continue
+        if not askable(variant.operations):
             continue
         if tried == most:
             return None

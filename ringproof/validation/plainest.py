@@ -11,7 +11,7 @@ Tries are counted, not timed, so that two validations of a driver that does the 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from ..impl.harness.operations import Code, Op
+from ..impl.harness.operations import Code, Op, askable
 from ..impl.harness.reference_runner import F_IN_ORDER, F_NOTIFICATION_DATA, QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from .failure import Failure
@@ -40,7 +40,7 @@ def plainest(failure: Failure, attempt: Callable[[QueueConfig, list[Op]], Failur
     while plainer:
         plainer = False
         for config, operations in _plainer(best, failure.config):
-            if (config, operations) in tried:
+            if (config, operations) in tried or not askable(operations):
                 continue
             if not left:
                 return best

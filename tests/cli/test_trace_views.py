@@ -75,7 +75,7 @@ def test_a_run_of_single_statements_is_shown_from_its_file(shown: Shown, tmp_pat
     assert shown("D7")[1] == out
     assert len(document.broken) > 1
     for broken in document.broken:
-        assert f"! {broken.theorem}: {broken.sentence}" in " ".join(out.split())
+        assert f"! {broken.theorem}: {broken.violated}" in " ".join(out.split())
     assert "lines of the model" in shown(path, "--step", 1)[1]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringproof.impl.harness.operations import Code, Op, OpFlag
+from ringproof.impl.harness.operations import Code, Op, OpFlag, askable
 from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.impl.reference.profile import F_EVENT_IDX
 from ringproof.patching import load_reference_mutant
@@ -212,6 +212,21 @@ def test_a_driver_is_varied_within_bounds() -> None:
     for long in ((ADD,) * 13, (Op(Code.ROUNDS, a=65535), GET)):
         explained(replace(made, operations=long), attempt)
     assert not tries
+
+
+def test_a_run_that_detaches_is_varied_too() -> None:
+    """Its variants can be asked for: nothing follows DETACH_UNUSED, not even what brings to rest."""
+    detach = Op(Code.DETACH_UNUSED)
+    tried: list[list[Op]] = []
+
+    def passes(config: QueueConfig, ops: list[Op]) -> bool:
+        tried.append(ops)
+        return config.queue_size == 8
+
+    found = nearest(QueueConfig(4), (Op(Code.ADD, a=2), Op(Code.READ, a=1), detach), 3, passes, 60)
+    assert found is not None
+    assert found.config.queue_size == 8
+    assert all(askable(ops) for ops in tried)
 
 
 def test_a_variant_must_still_add_something() -> None:

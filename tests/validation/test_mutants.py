@@ -37,9 +37,7 @@ MUTANTS = [id for id in CATALOG if id not in IN_CREATE]
 def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
     """It fails, its trace replays on it, fails there again, and is clean on the driver without the defect."""
     library = mutated_driver(mutant)
-    options = Options(
-        quick=True, fail_fast=True, traces=tmp_path, shrink_seconds=1.0, second_look=mutant in BY_A_CLAUSE
-    )
+    options = Options(quick=True, fail_fast=True, traces=tmp_path, second_look=mutant in BY_A_CLAUSE)
     report = validate(library, options=options)
     assert report.verdict == "fail"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}
@@ -59,7 +57,7 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, tmp_path: Path) -> None:
 def test_a_mutant_dies_by_meaning(mutant: str, tmp_path: Path) -> None:
     """Compared like a driver that follows no reference, it fails by a clause or an oracle of the device."""
     library = mutated_driver(mutant)
-    options = Options(quick=True, by_meaning=True, fail_fast=True, traces=tmp_path, shrink_seconds=1.0)
+    options = Options(quick=True, by_meaning=True, fail_fast=True, traces=tmp_path)
     report = validate(library, options=options)
     assert report.mode == "by meaning"
     failed = {check.clause for check in report.checks if check.verdict == "fail"}

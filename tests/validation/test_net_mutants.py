@@ -60,7 +60,7 @@ def test_a_mutant_dies(mutant: str, own_driver: Path, linux_driver: Path, tmp_pa
     linux = mutant in OF_LINUX
     library, clean = mutated_driver(mutant, linux_3_11=linux), linux_driver if linux else own_driver
     report = validate_network(
-        library, options=Options(quick=True, fail_fast=True, shrink_seconds=3.0, traces=tmp_path)
+        library, options=Options(quick=True, fail_fast=True, shrink_seconds=6.0, traces=tmp_path)
     )
     assert report.verdict == "fail"
     assert {BY_NAME.get(mutant, AGREEMENT)} <= failed(report)

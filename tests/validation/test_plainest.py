@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ringproof.impl.harness.operations import Code, Op, OpFlag
+from ringproof.impl.harness.operations import Code, Op, OpFlag, askable
 from ringproof.impl.harness.reference_runner import F_IN_ORDER, QueueConfig
 from ringproof.impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from ringproof.patching import load_reference_mutant
@@ -48,6 +48,20 @@ def test_a_plainer_queue_takes_fewer_operations() -> None:
 
     plain = plainest(failure(QueueConfig(4), ADD, ADD, ADD, ADD, READ, COMPLETE), attempt)
     assert (plain.config, plain.operations) == (QueueConfig(1), (ADD, COMPLETE))
+
+
+def test_only_what_can_be_asked_is_tried() -> None:
+    """Nothing is put behind DETACH_UNUSED, which no driver could be asked for then."""
+    tried: list[list[Op]] = []
+
+    def attempt(config: QueueConfig, ops: list[Op]) -> Failure | None:
+        tried.append(ops)
+        return failure(config, *ops)
+
+    detach = Op(Code.DETACH_UNUSED)
+    plainest(failure(BIG, Op(Code.ADD, a=3), READ, detach, detach), attempt)
+    assert len(tried) > 5
+    assert all(askable(ops) for ops in tried)
 
 
 def test_what_matters_stays() -> None:
