@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -254,11 +253,9 @@ def test_a_long_trace_is_shown(shown: Shown, tmp_path: Path) -> None:
     """2,000 steps: cut on the terminal, in the summary and the diagram; all stays below five megabytes."""
     told.long_queue(2000).save(path := tmp_path / "long.itf.json")
     views = {name: tmp_path / name for name in ("x.md", "x.vcd", "x.mmd")}
-    start = time.process_time()
     code, out, _ = shown(
         path, "--markdown", views["x.md"], "--vcd", views["x.vcd"], "--mermaid", views["x.mmd"]
     )
-    assert time.process_time() - start < 4  # with reading the file
     assert code == 0
     assert "1963 steps, shown with --all" in out
     for view in views.values():

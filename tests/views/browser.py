@@ -74,7 +74,14 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("NOT TESTED: the page in a browser, for there is no chromium here (apt install chromium)")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        options = [
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+        ]  # it may run as root, and with little memory there
+        try:
+            found = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        except Error as error:
+            pytest.skip(f"NOT TESTED: the page in a browser, for {CHROMIUM} does not start: {error.message}")
         yield found
         found.close()
 

@@ -1,6 +1,5 @@
 """A document of any kind becomes a scene: numbered steps in words, what broke, and where."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ringproof.views import network_words
 from ringproof.views.opening import Document, from_json, load_any
 from ringproof.views.scene import Explanation, Part
 from ringproof.views.staging import scene_of
+from tests.quickest import quickest
 
 OPS = (Op(Code.ADD, a=1, in_=1), Op(Code.KICK), Op(Code.READ), Op(Code.COMPLETE, c=1), Op(Code.GET))
 NET_OPS = (
@@ -229,11 +229,10 @@ def test_a_long_trace_is_staged_at_once() -> None:
     """10,000 steps of a queue of 64: steps are made only when they are looked at."""
     ran = record(QueueConfig(64), OPS * 20, property="p", violated="v", driver="d")
     document = replace(ran, states=(ran.states[0], *ran.states[1:] * 100), operations=ran.operations * 100)
-    began = time.process_time()
+    assert quickest(lambda: scene_of(document, sources=False).at(9_999), 0.2) < 0.2
     scene = scene_of(document, sources=False)
     assert len(scene.steps) == 10_001
     assert scene.at(9_999).words == "complete 1 chain"
-    assert time.process_time() - began < 0.2
 
 
 def test_the_header_that_the_device_reads_is_shown() -> None:
