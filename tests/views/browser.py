@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
         options = [
             "--no-sandbox",
             "--disable-dev-shm-usage",
-        ]  # it may run as root, and with little memory there
+        ]  # as root, too, and in a container
         try:
             found = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         except Error as error:
