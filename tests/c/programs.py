@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -79,3 +80,11 @@ def case_names(name: str = "program") -> list[str]:
     """Return the cases of the program ``name``, as its header names them."""
     lines = (HERE / name / "cases.h").read_text().splitlines()
     return [line.partition("X(")[2].partition(",")[0] for line in lines if line.startswith("    X(")]
+
+
+def warned(folder: Path, defines: Mapping[str, str]) -> str:
+    """What a compiler has to say of the C sources in a folder, looked at with every warning."""
+    flags = [*WARNINGS, "-std=c11", "-fsyntax-only", *(f"-D{name}" for name in defines)]
+    sources = sorted(map(str, folder.glob("*.c")))
+    command = [*find_compiler().command, *flags, f"-I{folder}", *sources]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stderr

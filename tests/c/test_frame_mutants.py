@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ringproof.building import build_driver, c_sources
-from ringproof.patching import patched_copy
+from ringproof.patching import mutated_driver, patched_copy
 from ringproof.proofs.mutants.frame_catalog import FRAME_CATALOG
 
-from .programs import PROFILES, WARNINGS, loading_program, run
+from .programs import PROFILES, WARNINGS, loading_program, run, warned
 
 # For each mutant a case of the C program that fails, and what the program says: the log of what the driver
 # did (tests/c/net/bench.h), the header it wrote, or what does not hold.
@@ -56,7 +56,8 @@ def test_patch_applies_and_changes_what_it_says(mutant_id: str, profile: str, tm
     """Each patch applies exactly and compiles without warnings, and its case fails for the reason told."""
     patch = c_sources() / "mutants" / f"{mutant_id}.patch"
     copy = patched_copy(c_sources(), patch, tmp_path / "c")
-    library = build_driver(copy, defines=PROFILES[profile], extra_flags=WARNINGS)
+    assert warned(copy, PROFILES[profile]) == ""
+    library = mutated_driver(mutant_id, linux_3_11=profile == "linux-3.11")  # which other tests build, too
     case, told = KILLED_BY[mutant_id]
     done = run(loading_program("net"), case, timeout=20, driver=library)
     if profile == "linux-3.11" and mutant_id in ORIGINAL:

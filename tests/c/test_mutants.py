@@ -9,7 +9,7 @@ from ringproof.patching import PatchError, UnknownMutant, mutant_ids, mutated_dr
 from ringproof.proofs.mutants.catalog import CATALOG
 from ringproof.proofs.mutants.frame_catalog import FRAME_CATALOG
 
-from .programs import NOT_RUN, PROFILES, WARNINGS, loading_program, run
+from .programs import NOT_RUN, PROFILES, WARNINGS, loading_program, run, warned
 
 # A case of the C program that fails for each mutant.
 KILLED_BY = {
@@ -56,7 +56,8 @@ def test_patch_applies_and_breaks_its_case(mutant_id: str, profile: str, tmp_pat
     """Each patch applies exactly and compiles without warnings, and its case fails or never ends."""
     patch = c_sources() / "mutants" / f"{mutant_id}.patch"
     copy = patched_copy(c_sources(), patch, tmp_path / "c")
-    library = build_driver(copy, defines=PROFILES[profile], extra_flags=WARNINGS)
+    assert warned(copy, PROFILES[profile]) == ""
+    library = mutated_driver(mutant_id, linux_3_11=profile == "linux-3.11")  # which other tests build, too
     done = run(loading_program(), KILLED_BY[mutant_id], timeout=20, driver=library)
     assert done.returncode not in (0, NOT_RUN)
 

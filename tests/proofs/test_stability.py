@@ -23,6 +23,7 @@ SAMPLE = [
     "frame-fits-linux-3.11",
 ]
 BUDGET = 12_000_000
+MIXED = Variation("seed 7, reordered", 7, renaming=2, operands=True)
 
 
 def _query(theorem: str, label: str) -> Query:
@@ -50,8 +51,8 @@ def _symbols(term: z3.ExprRef) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_verdict_is_the_same_from_another_seed_and_in_other_words() -> None:
-    """No obligation of any theorem is decided otherwise; ``make stability`` asks in all twelve ways."""
-    found = list(vary(variations=(VARIATIONS[0], VARIATIONS[7], VARIATIONS[-1])))
+    """No obligation of any theorem is decided otherwise; ``make stability`` asks in twelve ways."""
+    found = list(vary(variations=(VARIATIONS[0], MIXED)))
     assert sum(len(theorem.trials) for theorem in found) == sum(
         len(theorem.obligations) for theorem in THEOREMS.values()
     )

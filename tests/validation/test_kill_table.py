@@ -8,6 +8,7 @@ import pytest
 from bench.kills import ELSEWHERE
 from bench.seeded import EXAMPLES, Seeded, kill, seeded
 from ringproof.building import build_driver
+from ringproof.validation import hostile
 from ringproof.validation.examination import examine
 from ringproof.validation.options import Options
 from ringproof.validation.registry import DEMANDS
@@ -15,8 +16,8 @@ from ringproof.validation.standing import judging
 
 ROWS = list(seeded())
 DEFECTS = [row for row in ROWS if not row.lawful]
-DRIVERS = ("minimal", "lifo", "fifo", "bitmap")
-SEEDS = 1
+IDS = sorted({row.id for row in DEFECTS})
+HOSTILE_SECONDS = 1.5  # enough here: each injection is made some times however long it takes
 
 
 def _name(row: Seeded) -> str:
@@ -24,20 +25,25 @@ def _name(row: Seeded) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("defect", DEFECTS, ids=_name)
-def test_a_seeded_defect_dies(defect: Seeded) -> None:
-    """A quick validation up to the first failure fails a check that the table names."""
+@pytest.mark.parametrize("id", IDS)
+def test_a_seeded_defect_dies(id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick validation up to the first failure fails a check that the table names.
+
+    Each defect in one of the drivers that it is seeded into, not always the same; in all of them it is tried
+    by ``make kills``, which fails if one survives.
+    """
+    rows = [row for row in DEFECTS if row.id == id]
+    defect = rows[IDS.index(id) % len(rows)]
+    monkeypatch.setattr(hostile, "QUICK_SECONDS", HOSTILE_SECONDS)
     found = kill(defect)
     assert found.died, f"{found.failed} failed, none of {defect.caught}"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 1 + SEEDS))
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_a_driver_without_defect_passes(driver: str, seed: int) -> None:
-    """Whatever the seed, nothing fails; ``make bench`` tries many more of them."""
-    library = build_driver(EXAMPLES / driver)
-    report = examine(library, options=Options(quick=True, seed=seed, traces=None))
+def test_a_driver_without_defect_passes() -> None:
+    """Nothing fails, from another seed than usual; ``make bench`` tries many of them, and every driver."""
+    library = build_driver(EXAMPLES / "minimal")
+    report = examine(library, options=Options(quick=True, seed=1, traces=None))
     assert [check for check in report.checks if check.verdict == "fail"] == []
     assert report.verdict == "pass"
 
