@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from ringproof.journey.making import is_made_here, make_net_trace
-from ringproof.proofs.mutants.registry import DESCRIBED, STEPS_ONLY
+from ringproof.commands.trace import made
+from ringproof.proofs.mutants.registry import DESCRIBED
 from ringproof.proofs.theorems import THEOREMS
 from ringproof.traces.itf import save
-from ringproof.traces.making import make_trace
-from ringproof.traces.stepwise import make_steps_trace
 from ringproof.views.drawing import draw
 from ringproof.views.excerpt import in_focus
 from ringproof.views.markdown import render_markdown
@@ -50,19 +48,6 @@ last is one of single statements: it is shown on the step-wise model, and nothin
 _TABLE = "| | what breaks | clause or function | steps | |\n| --- | --- | --- | ---: | --- |\n"
 
 
-def made(name: str) -> Document:
-    """Find the trace of a finding or of a mutant.
-
-    Raises NoTrace, NoNetTrace or LookupError if there is none.
-    """
-    if name in STEPS_ONLY:
-        found = make_steps_trace(name)
-        if found is None:
-            raise LookupError(f"no run of the step-wise model shows {name}")
-        return found.document()
-    return make_net_trace(name) if is_made_here(name) else make_trace(name)
-
-
 def files_of(name: str, document: Document) -> dict[str, str]:
     """The files of one trace by name: document, picture and summary."""
     scene = scene_of(document)
@@ -89,12 +74,10 @@ def _row(name: str, scene: Scene) -> str:
     title = DESCRIBED[name].title if name in DESCRIBED else THEOREMS[name].title
     links = f"[summary]({name}.md), [trace]({name}.itf.json)"
     told = f"**{name}**: {_cell(title)}<br>{links}"
-    breaks = _cell(scene.violated)
-    if name in STEPS_ONLY:
-        breaks = f"no longer holds: {breaks}"
     alt = escape(f"step {in_focus(scene)} of {name}, drawn")
     picture = f'<a href="{name}.svg"><img src="{name}.svg" width="320" alt="{alt}"></a>'
-    return f"| {told} | {breaks} | {_clause(name, scene)} | {len(scene.steps) - 1} | {picture} |\n"
+    breaks, steps = _cell(scene.violated), len(scene.steps) - 1
+    return f"| {told} | {breaks} | {_clause(name, scene)} | {steps} | {picture} |\n"
 
 
 def _clause(name: str, scene: Scene) -> str:

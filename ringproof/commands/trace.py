@@ -56,7 +56,7 @@ def _untraced(mutant: str) -> str:
     return why if broken is None else f"{why}; ringproof prove {broken} --kill shows it"
 
 
-class _NoRun(Exception):  # noqa: N818 - a verdict, not an error of this program
+class NoRun(Exception):  # noqa: N818 - a verdict, not an error of this program
     """No run that shows a defect was found; the message is one line."""
 
 
@@ -66,20 +66,20 @@ def names_a_file(name: str) -> bool:
     return name.endswith(".json") or any(each in name for each in separators) or Path(name).is_file()
 
 
-def _made(mutant: str, depth: int, budget: int) -> Document:
-    """The trace of a mutant or a finding. Raises _NoRun."""
+def made(mutant: str, depth: int = DEFAULT_DEPTH, budget: int = DEFAULT_BUDGET) -> Document:
+    """The trace of a mutant or a finding, by its id. Raises NoRun."""
     if mutant in STEPS_ONLY:
         found = make_steps_trace(mutant)
         if found is None:
             hint = f"ringproof prove {broken_theorems(mutant)[0].name} --kill shows it"
-            raise _NoRun(f"no run of the step-wise model was found that shows {mutant}; {hint}")
+            raise NoRun(f"no run of the step-wise model was found that shows {mutant}; {hint}")
         return found.document()
     try:
         if is_made_here(mutant):
             return make_net_trace(mutant)
         return make_trace(mutant, depth=depth, budget=budget)
     except (NoNetTrace, NoTrace) as verdict:
-        raise _NoRun(str(verdict)) from None
+        raise NoRun(str(verdict)) from None
 
 
 def _print(document: Document | None, scene: Scene, step: int | None, everything: bool) -> None:
@@ -178,8 +178,8 @@ def trace(
         called = saved.name.removesuffix(".json").removesuffix(".itf")
     else:
         try:
-            document = _made(mutant_named(name), depth, budget)
-        except _NoRun as verdict:
+            document = made(mutant_named(name), depth, budget)
+        except NoRun as verdict:
             click.echo(f"ringproof: {verdict}", err=True)
             return EXIT_UNKNOWN
         scene = scene_of(document, sources=outputs.needs_sources())

@@ -122,20 +122,14 @@ class NetTrace(WrittenDocument):
 
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
-        return {
-            "format": "ITF",
-            "format-description": itf.FORMAT_DESCRIPTION,
-            "description": self.description,
-            "ringproof": VERSION,
-            "kind": KIND,
-            "mutant": self.mutant,
+        own = {
             "property": self.property,
             "violated": self.violated,
             "config": _config_json(self.config),
             "frames": [_frame_json(frame) for frame in self.frames],
             "operations": [list(op) for op in self.operations],
-            **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
+        return self._framed(KIND, VERSION, own)
 
 
 def _names(features: int) -> list[str]:

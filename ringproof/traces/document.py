@@ -85,13 +85,7 @@ class TraceDocument(WrittenDocument):
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
         config = self.config
-        return {
-            "format": "ITF",
-            "format-description": itf.FORMAT_DESCRIPTION,
-            "description": self.description,
-            "ringproof": VERSION,
-            "kind": self.kind,
-            "mutant": self.mutant,
+        own = {
             "property": self.property,
             "violated": self.violated,
             "replayed": self.replayed,
@@ -106,8 +100,8 @@ class TraceDocument(WrittenDocument):
                 **({"hostile": True} if config.hostile else {}),
             },
             "operations": [list(op) for op in self.operations],
-            **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
+        return self._framed(self.kind, VERSION, own)
 
 
 def load(path: Path) -> TraceDocument:

@@ -100,14 +100,7 @@ def _on_the_reference(document: TraceDocument, reference: ModuleType) -> dict[st
         found = explorer.run(document.operations)
     except Spent:
         return {}
-    broken = next(
-        (
-            number
-            for number, breach in found
-            if breach.property == document.property and (not conjunct or breach.conjunct in ("", conjunct))
-        ),
-        None,
-    )
+    broken = next((number for number, breach in found if breach.of(document.property, conjunct)), None)
     if broken is None:
         return {}
     parts = parts_of(document.property, conjunct, [breach for number, breach in found if number == broken])

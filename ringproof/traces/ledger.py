@@ -20,6 +20,13 @@ class Breach:
     conjunct: str
     sentence: str
 
+    def of(self, property: str, conjunct: str = "") -> bool:
+        """Whether it is one of a property, or of one part of it.
+
+        Where the device or the driver stopped, only the property is known, so that counts for each part.
+        """
+        return self.property == property and (not conjunct or self.conjunct in ("", conjunct))
+
     @builtins.property
     def id(self) -> str:
         """Property and part, as ``need-event-exact/no-kick-lost``."""

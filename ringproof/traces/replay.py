@@ -36,7 +36,7 @@ class Run:
         Where the device or the driver stopped, only the property is known, so that counts for each part.
         """
         for operation, breach in self.breaches:
-            if breach.property == property and (not conjunct or breach.conjunct in ("", conjunct)):
+            if breach.of(property, conjunct):
                 return operation, breach
         return None
 

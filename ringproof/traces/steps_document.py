@@ -105,13 +105,7 @@ class StepsDocument(WrittenDocument):
 
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
-        return {
-            "format": "ITF",
-            "format-description": itf.FORMAT_DESCRIPTION,
-            "description": self.description,
-            "ringproof": VERSION,
-            "kind": KIND,
-            "mutant": self.mutant,
+        own = {
             "change": self.change,
             "property": self.property,
             "violated": self.violated,
@@ -125,8 +119,8 @@ class StepsDocument(WrittenDocument):
                 {"theorem": each.theorem, "title": each.title, "sentence": each.sentence}
                 for each in self.broken
             ],
-            **{key: item for key, item in self.extra.items() if key not in _OWN_META},
         }
+        return self._framed(KIND, VERSION, own)
 
 
 def describe(document: StepsDocument) -> str:

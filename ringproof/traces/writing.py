@@ -1,6 +1,7 @@
 """Writing a trace document, of whatever kind it is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,26 @@ class WrittenDocument(ABC):
     __slots__ = ()
 
     states: tuple[TraceState, ...]
+    mutant: str | None
+    description: str
+    extra: Mapping[str, Any]
 
     @abstractmethod
     def meta(self) -> dict[str, Any]:
         """What stands in ``#meta``, as plain JSON values."""
+
+    def _framed(self, kind: str, version: int, own: Mapping[str, Any]) -> dict[str, Any]:
+        """``#meta``: what all kinds begin with, a kind's ``own``, then ``extra`` as far as it is neither."""
+        framed = {
+            "format": "ITF",
+            "format-description": itf.FORMAT_DESCRIPTION,
+            "description": self.description,
+            "ringproof": version,
+            "kind": kind,
+            "mutant": self.mutant,
+            **own,
+        }
+        return {**framed, **{key: item for key, item in self.extra.items() if key not in framed}}
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values, the same for the same run."""

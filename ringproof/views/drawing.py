@@ -149,13 +149,12 @@ class _Drawing:
 
     def _violation(self, y: float) -> float:
         scene = self._scene
-        part = f", part {scene.conjunct}" if scene.conjunct else ""
         clause = f" (VIRTIO: {scene.clause})" if scene.clause else ""
         lines = folded(scene.violated, _ROOM - 48, 4)
         high = 30 + 19 * len(lines)
         self._canvas.rect(_MARGIN, y - 6, _ROOM, high, "alarm", 6)
         self._canvas.text(_MARGIN + 14, y + 15, "!", "red bold", 16)
-        head = f"breaks {scene.property}{part}{clause}"
+        head = f"breaks {scene.what_broke()}{clause}"
         self._canvas.text(_MARGIN + 32, y + 14, head, "red bold", PLAIN, room=_ROOM - 48)
         for number, line in enumerate(lines):
             self._canvas.text(_MARGIN + 32, y + 33 + 19 * number, line, "ink", PLAIN)

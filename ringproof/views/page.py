@@ -155,8 +155,7 @@ def _breaks(scene: Scene) -> str:
     """What the broken step breaks, in a sentence of its own."""
     if scene.broken is None:
         return ""
-    part = f", part {scene.conjunct}" if scene.conjunct else ""
-    return f"Breaks {scene.property}{part}: {scene.violated}"
+    return f"Breaks {scene.what_broke()}: {scene.violated}"
 
 
 def _steps(steps: Sequence[Step], strings: _Strings, sources: dict[Source, int]) -> Iterator[dict[str, Any]]:

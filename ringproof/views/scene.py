@@ -102,6 +102,10 @@ class Scene:
     explanation: Explanation = field(default_factory=Explanation)
     window: str = ""
 
+    def what_broke(self) -> str:
+        """The property, and the part of it if it has any: "indices-faithful, part avail_idx"."""
+        return f"{self.property}, part {self.conjunct}" if self.conjunct else self.property
+
     def at(self, number: int) -> Step:
         """The step of that number. Raises IndexError if the scene does not show it."""
         place = number - self.steps[0].number

@@ -3,7 +3,7 @@
 Steps are made when they are looked at, so that a long trace costs nothing before it is drawn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, overload
@@ -14,6 +14,7 @@ from ..traces.document import TABLES, TraceDocument, TraceState
 from ..traces.entries import EntriesReader
 from ..traces.steps_document import StepsDocument
 from ..traces.variables import describe
+from ..traces.wording import Change
 from . import network_words, step_words
 from .opening import Document, Window, broken_step, load_window
 from .scene import Explanation, Lane, Scene, Source, Step
@@ -43,13 +44,74 @@ def scene_of_file(path: Path, *, around: int | None = None, sources: bool = True
     return _staged(window, ()) if window.words else scene_of(window.document, sources=sources)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the words of a kind say of one step."""
+
+    words: str
+    outcome: str
+    changes: Iterable[Change]
+    differences: Iterable[str] = ()
+
+
+_Tell = Callable[[int, TraceState | None, TraceState], _Told]
+"""Tells of a step: its number, the state before (None for the creation), its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What one kind of document has otherwise than the others."""
+
+    kind: str
+    title: str
+    setting: str
+    standing: str
+    marked: frozenset[str]
+    queue_size: int
+    tell: _Tell
+    conjunct: str = ""
+
+
 def _staged(window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
     document = window.document
+    broken = broken_step(document, window.total)
     if isinstance(document, TraceDocument):
-        return _queue(document, window, lines)
-    if isinstance(document, StepsDocument):
-        return _statements(document, window, lines)
-    return _network(document, window, lines)
+        own = _queue(document, broken)
+    elif isinstance(document, StepsDocument):
+        own = _statements(document)
+    else:
+        own = _network(document, window)
+
+    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+        told = own.tell(number, before, state)
+        return Step(
+            number=number,
+            lane=cast(Lane, state.lane),
+            action=state.action,
+            words=told.words,
+            outcome=told.outcome,
+            changes=tuple(told.changes),
+            values=state.values,
+            differences=tuple(told.differences),
+            sources=lines[number] if number < len(lines) else (),
+        )
+
+    return Scene(
+        kind=own.kind,
+        title=own.title,
+        setting=own.setting,
+        standing=own.standing,
+        property=document.property,
+        conjunct=_extra_text(document, "conjunct") or own.conjunct,
+        violated=document.violated,
+        clause=_clause(document),
+        broken=broken,
+        marked=own.marked,
+        queue_size=own.queue_size,
+        steps=Steps(document.states, made, window.first, window.before),
+        explanation=explanation_of(document.extra, window.total - 1),
+        window=window.words,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,43 +184,27 @@ def _check(document: TraceDocument) -> str:
 # -- a virtqueue -----------------------------------------------------------------------------------------
 
 
-def _queue(document: TraceDocument, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
-    broken = broken_step(document, window.total)
+def _queue(document: TraceDocument, broken: int | None) -> _Kind:
     own_ways = document.extra.get("compared") == "by meaning"
 
-    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
+    def tell(number: int, before: TraceState | None, state: TraceState) -> _Told:
         outcome, differences = wording.outcome(state), wording.differences(state)
         if differences and own_ways and number != broken:  # what a driver of another design may do
             differences, other = [], wording.outcome_of_reference(state)
             if other != outcome:
                 outcome = f"{outcome or 'nothing'} (the reference: {other or 'nothing'})"
-        return Step(
-            number=number,
-            lane=cast(Lane, state.lane),
-            action=state.action,
-            words=wording.action(state),
-            outcome=outcome,
-            changes=tuple(wording.changes(before, state)) if before is not None else (),
-            values=state.values,
-            differences=tuple(differences),
-            sources=lines[number] if number < len(lines) else (),
-        )
+        changes = wording.changes(before, state) if before is not None else ()
+        return _Told(wording.action(state), outcome, changes, differences)
 
-    return Scene(
+    return _Kind(
         kind=document.kind,
         title=document.description or document.property,
         setting=describe(document.config),
         standing=_queue_standing(document),
-        property=document.property,
-        conjunct=_extra_text(document, "conjunct") or _check(document),
-        violated=document.violated,
-        clause=_clause(document),
-        broken=broken,
         marked=wording.accused(document),
         queue_size=_shown_size(document),
-        steps=Steps(document.states, made, window.first, window.before),
-        explanation=explanation_of(document.extra, window.total - 1),
-        window=window.words,
+        tell=tell,
+        conjunct=_check(document),
     )
 
 
@@ -184,39 +230,22 @@ def _queue_standing(document: TraceDocument) -> str:
 # -- a network driver ------------------------------------------------------------------------------------
 
 
-def _network(document: NetTrace, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
+def _network(document: NetTrace, window: Window) -> _Kind:
     own = "driver" not in document.extra  # else the headers here are not those that were found fault with
 
-    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
-        return Step(
-            number=number,
-            lane=cast(Lane, state.lane),
-            action=state.action,
-            words=network_words.action(state),
-            outcome=network_words.outcome(state),
-            changes=(
-                *(network_words.headers_read(document.states, number - window.first) if own else ()),
-                *(network_words.changes(before, state) if before is not None else ()),
-            ),
-            values=state.values,
-            sources=lines[number] if number < len(lines) else (),
-        )
+    def tell(number: int, before: TraceState | None, state: TraceState) -> _Told:
+        headers = network_words.headers_read(document.states, number - window.first) if own else ()
+        changes = network_words.changes(before, state) if before is not None else ()
+        return _Told(network_words.action(state), network_words.outcome(state), (*headers, *changes))
 
-    return Scene(
+    return _Kind(
         kind="network",
         title=document.description or document.property or "a run of a network driver",
         setting=network_words.describe(document.config),
         standing=_network_standing(document),
-        property=document.property,
-        conjunct=_extra_text(document, "conjunct"),
-        violated=document.violated,
-        clause=_clause(document),
-        broken=broken_step(document, window.total),
         marked=network_words.accused(document.violated),
         queue_size=0,
-        steps=Steps(document.states, made, window.first, window.before),
-        explanation=explanation_of(document.extra, window.total - 1),
-        window=window.words,
+        tell=tell,
     )
 
 
@@ -231,32 +260,17 @@ def _network_standing(document: NetTrace) -> str:
 # -- single statements -----------------------------------------------------------------------------------
 
 
-def _statements(document: StepsDocument, window: Window, lines: Sequence[tuple[Source, ...]]) -> Scene:
-    def made(number: int, before: TraceState | None, state: TraceState) -> Step:
-        return Step(
-            number=number,
-            lane=cast(Lane, state.lane),
-            action=state.action,
-            words=step_words.action(state),
-            outcome="",
-            changes=tuple(step_words.changes(before, state)) if before is not None else (),
-            values=state.values,
-            sources=lines[number] if number < len(lines) else (),
-        )
+def _statements(document: StepsDocument) -> _Kind:
+    def tell(_: int, before: TraceState | None, state: TraceState) -> _Told:
+        changes = step_words.changes(before, state) if before is not None else ()
+        return _Told(step_words.action(state), "", changes)
 
-    return Scene(
+    return _Kind(
         kind=steps_document.KIND,
         title=document.description or document.property,
         setting=steps_document.describe(document),
         standing=f"not replayed: a run of the step-wise model, statement by statement ({document.change})",
-        property=document.property,
-        conjunct=_extra_text(document, "conjunct"),
-        violated=document.violated,
-        clause=_clause(document),
-        broken=broken_step(document, window.total),
         marked=step_words.accused(document),
         queue_size=document.queue_size,
-        steps=Steps(document.states, made, window.first, window.before),
-        explanation=explanation_of(document.extra, window.total - 1),
-        window=window.words,
+        tell=tell,
     )

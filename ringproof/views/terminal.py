@@ -122,8 +122,7 @@ def _header(scene: Scene, width: int) -> Iterator[Text]:
 
 
 def _breaks(scene: Scene, width: int) -> Iterator[Text]:
-    part = f", part {scene.conjunct}" if scene.conjunct else ""
-    yield from folded(f"breaks {scene.property}{part}", 0, width, _BROKEN, hang=4)
+    yield from folded(f"breaks {scene.what_broke()}", 0, width, _BROKEN, hang=4)
     yield from folded(scene.violated, 2, width, "")
     if scene.clause:
         yield from folded(f"clause of VIRTIO: {scene.clause}", 2, width, _QUIET, hang=2)

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import gallery
+from ringproof.commands.trace import made
 from ringproof.journey.document import NetTrace
 from ringproof.journey.replay import replay_on_reference
 from ringproof.proofs.theorems import THEOREMS
@@ -30,7 +31,7 @@ def _saved(name: str) -> Path:
 )
 def test_it_is_what_would_be_written(name: str) -> None:
     """Searched, replayed and drawn anew, every file comes out the same; if not, run make docs."""
-    for file, text in gallery.files_of(name, gallery.made(name)).items():
+    for file, text in gallery.files_of(name, made(name)).items():
         assert (gallery.DIRECTORY / file).read_text(encoding="utf-8") == text, file
 
 
