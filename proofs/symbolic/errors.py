@@ -1,7 +1,7 @@
 """What is missing for symbolic execution to say anything: each a line that names what and where."""
 
 
-class Missing(Exception):
+class Missing(Exception):  # noqa: N818 - it says what is missing
     """Something needed is absent or unknown, so nothing is proved; the message is one line."""
 
     def __init__(self, message: str) -> None:

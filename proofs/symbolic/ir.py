@@ -69,7 +69,7 @@ def size_of(type_: Type) -> int:
     match type_:
         case IntType(bits):
             size = (bits + 7) // 8
-            return 1 << (size - 1).bit_length() if size <= 8 else (size + 15) // 16 * 16
+            return 1 << (size - 1).bit_length() if size <= 8 else (size + 7) // 8 * 8
         case PointerType():
             return 8
         case VoidType():
@@ -195,9 +195,11 @@ Operand: TypeAlias = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where code stands: function, source file, line; line 0 where the compiler kept none.
+    """Where code stands: function, source file, line.
 
-    Of what was inlined, file and line are those of the innermost function, ``function`` is the outermost.
+    Where the compiler kept no line it is that of the instruction before, or of the function's beginning; 0 if
+    there is no debug information. Of what was inlined, file and line are those of the innermost function;
+    ``function`` is the outermost.
     """
 
     function: str
@@ -214,15 +216,19 @@ class Instruction:
     """One instruction.
 
     ``op`` is LLVM's name of the opcode; ``result`` the register it defines, of type ``type``.
-    ``operands``: as LLVM orders them, but without targets (``br``, ``switch``: at most the condition), without
-    the callee (``call``: the arguments), none for a ``phi``. ``store`` is value, then address.
-    ``flags``: of ``nuw nsw exact inbounds``. ``predicate``: of ``icmp`` (``eq ult sge ...``), or what an
-    ``atomicrmw`` does (``xchg add ...``). ``source_type``: what a ``getelementptr`` steps over, an ``alloca``
-    makes (``operands`` then holds how many). ``align``: bytes, 0 where not given. ``ordering``: of an atomic,
-    ``monotonic acquire release acq_rel seq_cst``, of a ``cmpxchg`` that of success.
+    ``operands``: as LLVM orders them, but without targets (``br``, ``switch``: at most the condition) and
+    without the callee (``call``: the arguments); none for a ``phi``. ``store`` is value, then address.
+    ``flags``: of ``nuw nsw exact inbounds``; ``singlethread`` of an atomic that only holds the compiler,
+    ``byval`` of a call that passes a struct by value, ``bundle`` of one with operand bundles.
+    ``predicate``: of ``icmp`` (``eq ult sge ...``), or what an ``atomicrmw`` does (``xchg add ...``).
+    ``source_type``: what a ``getelementptr`` steps over, an ``alloca`` makes (``operands`` holds how many).
+    ``align``: bytes, 0 where not given.
+    ``ordering``: of an atomic, ``unordered monotonic acquire release acq_rel seq_cst``; of a ``cmpxchg`` that
+    of success.
     ``targets``: of a ``br`` true, false, or the one; of a ``switch`` the default, then the ``cases`` in turn.
-    ``incoming``: of a ``phi``, value and the block it comes from. ``range``: of a load or call by metadata, from
-    the first up to but without the second. ``indices``: of ``extractvalue``, ``insertvalue``, ``shufflevector``.
+    ``incoming``: of a ``phi``, value and the block it comes from.
+    ``range``: of a load or call by metadata, from the first up to but without the second.
+    ``indices``: of ``extractvalue``, ``insertvalue``, ``shufflevector``.
     """
 
     op: str
@@ -257,8 +263,8 @@ class Function:
     """A defined function; ``blocks`` in the order of the text, the first being ``entry``.
 
     ``loops``: of each natural loop its header, and the names of all blocks within, the header's included.
-    ``by_value``: for each parameter the type copied into it where the caller passes a pointer to a struct that
-    is meant by value (``byval``), else none. ``irreducible``: some cycle is entered not only at its header.
+    ``by_value``: for each parameter the type of the struct that is copied for the callee where a pointer
+    passes it by value (``byval``), else none. ``irreducible``: some cycle is entered not only at its header.
     """
 
     name: str
@@ -361,8 +367,8 @@ def reached(module: Module, name: str) -> tuple[str, ...]:
 def function_text(module: Module, name: str) -> str:
     """All that decides what a function does, as text: it and the functions, globals and structs it reaches.
 
-    Without places, so that a comment added to a source changes nothing: the key under which what was proved of a
-    function stays proved. KeyError if the module defines no function of that name.
+    Without places, so that a comment added to a source changes nothing: the key under which what was proved
+    of a function stays proved. KeyError if the module defines no function of that name.
     """
     lines: list[str] = []
     structs: dict[str, StructType] = {}
