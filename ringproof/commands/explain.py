@@ -16,6 +16,7 @@ from ..validation.provoked import BEARS, hostile_checks
 from ..validation.registry import DEMANDS, MOMENTS, Demand, Observed
 from ..validation.standing import judging, why_none
 from ..validation.verdicts import VERDICTS
+from . import refinement
 
 _HEADERS = ("ringproof_driver.h", "ringproof_net_driver.h")
 _SHOWN: dict[Observed, str] = {
@@ -144,6 +145,8 @@ def _several(parts: list[list[str]]) -> list[str]:
 def _overview() -> list[str]:
     lines = ["[bold]theorems[/]"]
     lines += [f"  {name:28} {escape(theorem.title)}" for name, theorem in THEOREMS.items()]
+    lines += ["", "[bold]refinements: what is proved of code (prove --refinement)[/]"]
+    lines += [f"  {name:28} {escape(title)}" for name, title in refinement.titles().items()]
     lines += ["", "[bold]mutants[/]"]
     lines += [f"  {name:28} {escape(mutant.title)}" for name, mutant in DESCRIBED.items()]
     lines += ["", "[bold]checks of validate[/]"]
@@ -168,6 +171,7 @@ def _in_words(name: str) -> list[str]:
     checks = [check.name for check in VERDICTS.values()]
     # A theorem may have the name of what is checked of drivers.
     parts = [_theorem(name)] if name in THEOREMS else []
+    parts += [refinement.described(name)] if name in refinement.find() else []
     parts += [_check(name)] if name in checks else []
     parts += [_campaign_check(base(name))] if base(name) in CAMPAIGN else []
     parts += [_net_check(name)] if name in net_checks() else []
@@ -178,14 +182,23 @@ def _in_words(name: str) -> list[str]:
         return _several(parts)
     if name == "abi":
         return [escape(path) for path in _abi()]
-    known = [*THEOREMS, *DESCRIBED, *checks, *CAMPAIGN, *net_checks(), *hostile_checks(), *DEMANDS]
-    raise unknown_name("theorem, mutant, check or clause", name, known)
+    known = [
+        *THEOREMS,
+        *refinement.find(),
+        *DESCRIBED,
+        *checks,
+        *CAMPAIGN,
+        *net_checks(),
+        *hostile_checks(),
+        *DEMANDS,
+    ]
+    raise unknown_name("theorem, refinement, mutant, check or clause", name, known)
 
 
 @click.command()
 @click.argument("name", required=False)
 def explain(name: str | None) -> int:
-    """Say what a theorem, mutant, check or clause means; without NAME, list them all."""
+    """Say what a theorem, refinement, mutant, check or clause means; without NAME, list them all."""
     console = Console(highlight=False, soft_wrap=True)
     for line in _overview() if name is None else _in_words(name):
         console.print(line)
