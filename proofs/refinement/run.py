@@ -16,7 +16,7 @@ from ..discharge import ObligationResult
 from ..report import ProofReport, TheoremResult
 from ..solver import NAME, require_pinned
 from ..theorem import Verdict
-from .examination import Examined, Finding, Find, Outcome, Task, examine
+from .examination import Examined, Find, Finding, Outcome, Task, examine
 from .refinement import Kind, Refinement
 
 DEADLINE = 900.0
@@ -153,22 +153,25 @@ class _Run:
             outcome = Outcome(tuple(Finding(part, missing=outcome.reason) for part in task.parts))
         if not task.mutant:
             self._found[task.refinement].update({found.part: found for found in outcome.findings})
-            self._tell()
-            return
-        refinement = self._chosen[task.refinement]
-        name = defect(task.mutant, refinement.code)
-        self._tried.setdefault(name, {})[refinement.name] = _fate(outcome.findings)
-        if self._on_mutant and len(self._tried[name]) == len(self._due[name]):
-            self._on_mutant(name, self._broken(name))
+        else:
+            name = defect(task.mutant, self._chosen[task.refinement].code)
+            self._tried.setdefault(name, {})[task.refinement] = _fate(outcome.findings)
+        self._tell()
 
     def _tell(self) -> None:
-        """Tell of results in order: one that is complete waits for those before it."""
+        """Tell of results in order, then of defects: what is complete waits for those before it."""
         for name in list(self._chosen)[len(self._told) :]:
             if not self._complete(name):
                 return
             self._told.append(name)
             if self._on_result:
                 self._on_result(self._result(name))
+        for mutant in list(self._due)[len(self._told) - len(self._chosen) :]:
+            if len(self._tried.get(mutant, {})) < len(self._due[mutant]):
+                return
+            self._told.append(mutant)
+            if self._on_mutant:
+                self._on_mutant(mutant, self._broken(mutant))
 
     def report(self, seconds: float, interrupted: bool) -> ProofReport:
         """Return everything known; a refinement that was not completed is unknown."""

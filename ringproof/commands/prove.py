@@ -296,7 +296,7 @@ def prove(
                 on_result=None if quiet else lambda result: console.print(refinement.result_line(result)),
                 on_mutant=None
                 if quiet
-                else lambda mutant, broken: console.print(refinement.mutant_line(mutant, broken)),
+                else lambda mutant, broken: console.print(refinement.mutant_line(mutant, broken, code)),
                 on_progress=tell,
                 on_warning=_warn,
             )

@@ -1,7 +1,7 @@
 """What ``prove`` does with code: ``--refinement`` shows that it does what the model does."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -235,13 +235,13 @@ def _text(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def mutant_line(mutant: str, broken: tuple[str, ...]) -> str:
-    """One defect in code, and the refinements that it breaks, as rich markup."""
+def mutant_line(mutant: str, broken: tuple[str, ...], names: Collection[str]) -> str:
+    """One defect in code, and which of the named refinements it breaks, as rich markup."""
     name, _, where = mutant.partition(" ")
     title = f"{DESCRIBED[name].title}, {where}" if name in DESCRIBED else where
-    due = [each.name for each in find().values() if name in each.broken_by]
-    due = [each for each in due if run.defect(name, find()[each].code) == mutant]
-    spared = [each for each in due if each not in broken]
+    due = [each for each in find().values() if name in each.broken_by and each.name in names]
+    due = [each for each in due if run.defect(name, each.code) == mutant]
+    spared = [each.name for each in due if each.name not in broken]
     verdict = f"killed by {', '.join(broken)}" if broken else ""
     if spared:
         verdict += f"{'; ' if broken else ''}[bold red]not killed by {', '.join(spared)}[/]"
