@@ -41,7 +41,6 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
     "LLVMGetCallSiteEnumAttribute": (c_void_p, c_void_p, c_uint, c_uint),
     "LLVMGetCmpXchgSuccessOrdering": (c_int, c_void_p),
     "LLVMGetConstOpcode": (c_int, c_void_p),
-    "LLVMGetDataLayoutStr": (c_char_p, c_void_p),
     "LLVMGetDebugLocFilename": (c_void_p, c_void_p, POINTER(c_uint)),
     "LLVMGetDebugLocLine": (c_uint, c_void_p),
     "LLVMGetElementAsConstant": (c_void_p, c_void_p, c_uint),
@@ -83,7 +82,6 @@ _SIGNATURES: dict[str, tuple[object, ...]] = {
     "LLVMGetReturnType": (c_void_p, c_void_p),
     "LLVMGetStructName": (c_char_p, c_void_p),
     "LLVMGetSuccessor": (c_void_p, c_void_p, c_uint),
-    "LLVMGetTarget": (c_char_p, c_void_p),
     "LLVMGetTypeAttributeValue": (c_void_p, c_void_p),
     "LLVMGetTypeKind": (c_int, c_void_p),
     "LLVMGetValueKind": (c_int, c_void_p),
@@ -108,8 +106,8 @@ _OPCODE_NAMES = (
     "ret br switch indirectbr invoke unused unreachable add fadd sub fsub mul fmul udiv sdiv fdiv urem srem "
     "frem shl lshr ashr and or xor alloca load store getelementptr trunc zext sext fptoui fptosi uitofp "
     "sitofp fptrunc fpext ptrtoint inttoptr bitcast icmp fcmp phi call select userop1 userop2 va_arg "
-    "extractelement insertelement shufflevector extractvalue insertvalue fence cmpxchg atomicrmw resume landingpad "
-    "addrspacecast cleanupret catchret catchpad cleanuppad catchswitch fneg callbr freeze"
+    "extractelement insertelement shufflevector extractvalue insertvalue fence cmpxchg atomicrmw resume "
+    "landingpad addrspacecast cleanupret catchret catchpad cleanuppad catchswitch fneg callbr freeze"
 )
 _PREDICATE_NAMES = "eq ne ugt uge ult ule sgt sge slt sle"
 _UPDATE_NAMES = "xchg add sub and nand or xor max min umax umin fadd fsub"

@@ -1,7 +1,10 @@
 """Reads LLVM IR: text of the pinned clang into plain data, by LLVM 14's own parser and verifier."""
 
+import contextlib
 import ctypes
+import os
 import re
+import sys
 from collections.abc import Iterator
 
 from . import ir
@@ -16,6 +19,7 @@ _DEEPEST = 200  # brackets within brackets; LLVM's parser recurses, and the C st
 
 _FLAGGED = frozenset({"add", "sub", "mul", "shl", "udiv", "sdiv", "lshr", "ashr", "getelementptr"})
 _ACCESSES = frozenset({"load", "store", "cmpxchg", "atomicrmw", "fence"})
+_DEBUGGED = '!"Debug Info Version"'
 _IDENT = re.compile(r"^!llvm\.ident = !\{(![\d]+)", re.MULTILINE)
 
 
@@ -255,11 +259,69 @@ def _check_producer(text: str) -> None:
         raise IRVersion("not LLVM IR of clang 14.0: it names no producer (llvm.ident)")
     if not re.search(r"\bclang version 14\.0\.\d", named[1]):
         raise IRVersion(f"LLVM IR of clang 14.0 is needed, and this is of {named[1]}")
+    for word, needed in (("datalayout", LAYOUT), ("triple", TRIPLE)):  # LLVM's parser dies of a bad layout
+        given = re.findall(rf'^target {word} = "([^"]*)"$', text, re.MULTILINE)
+        if len(given) != len(re.findall(rf"target\s[^\"=]*\b{word}\b", text)) or len(given) > 1:
+            raise IRVersion(f"broken LLVM IR: its target {word} is not told once, on a line of its own")
+        if given != [needed]:
+            raise IRVersion(f"LLVM IR for {TRIPLE} is needed; this has {word} '{''.join(given) or 'none'}'")
     depth = 0
     for bracket in re.findall(r"[\[\](){}<>]", re.sub(r'"[^"]*"', "", text)):
         depth = depth + 1 if bracket in "[({<" else max(0, depth - 1)
         if depth > _DEEPEST:
             raise IRVersion("broken LLVM IR: brackets are nested deeper than a compiler nests them")
+
+
+def _message(lib: ctypes.CDLL, address: ctypes.c_void_p) -> str:
+    """The first line of a message of LLVM's, its address disposed of."""
+    if not address.value:
+        return "no reason given"
+    text = ctypes.string_at(address.value).decode(errors="replace")
+    lib.LLVMDisposeMessage(address)
+    return " ".join(text.split("\n")[0].split())
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Nothing reaches standard error, where LLVM writes what it finds wrong with debug information."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _parsed(lib: ctypes.CDLL, text: str) -> Iterator[tuple[int, int]]:
+    """A context and a valid module in it; IRVersion if the text isn't one."""
+    said: list[None] = []
+    heard = Diagnosed(
+        lambda _diagnostic, _context: said.append(None)
+    )  # else LLVM prints, or ends the process
+    context = lib.LLVMContextCreate()
+    module, problem = ctypes.c_void_p(), ctypes.c_void_p()
+    try:
+        lib.LLVMContextSetDiagnosticHandler(context, heard, None)
+        data = text.encode(errors="replace")
+        buffer = lib.LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"ir")
+        if lib.LLVMParseIRInContext(context, buffer, ctypes.byref(module), ctypes.byref(problem)):
+            raise IRVersion(f"broken LLVM IR: {_message(lib, problem)}")
+        if lib.LLVMVerifyModule(module, 2, ctypes.byref(problem)):
+            raise IRVersion(f"invalid LLVM IR: {_message(lib, problem)}")
+        lib.LLVMDisposeMessage(problem)
+        if said and _DEBUGGED in text:
+            raise IRVersion("invalid LLVM IR: its debug information is not valid")
+        assert module.value is not None
+        yield context, module.value
+    finally:
+        if module.value:
+            lib.LLVMDisposeModule(module)
+        lib.LLVMContextDispose(context)
 
 
 def read_ir(text: str) -> ir.Module:
@@ -269,43 +331,14 @@ def read_ir(text: str) -> ir.Module:
     """
     _check_producer(text)
     lib = library()
-    said: list[str] = []
-    quiet = Diagnosed(lambda _diagnostic, _context: said.append(""))  # else LLVM prints, and ends the process
-    context = lib.LLVMContextCreate()
-    module = ctypes.c_void_p()
-    try:
-        lib.LLVMContextSetDiagnosticHandler(context, quiet, None)
-        data = text.encode(errors="replace")
-        buffer = lib.LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"ir")
-        problem = ctypes.c_void_p()
-        failed = lib.LLVMParseIRInContext(context, buffer, ctypes.byref(module), ctypes.byref(problem))
-        if failed or not module.value:
-            raise IRVersion(f"broken LLVM IR: {_message(lib, problem)}")
-        problem = ctypes.c_void_p()
-        if lib.LLVMVerifyModule(module, 2, ctypes.byref(problem)):
-            raise IRVersion(f"invalid LLVM IR: {_message(lib, problem)}")
-        if problem.value:
-            lib.LLVMDisposeMessage(problem)
-        triple = (lib.LLVMGetTarget(module) or b"").decode(errors="replace")
-        layout = (lib.LLVMGetDataLayoutStr(module) or b"").decode(errors="replace")
-        if triple != TRIPLE:
-            raise IRVersion(f"LLVM IR for {TRIPLE} is needed, and this is for {triple or 'no target'}")
-        if layout != LAYOUT:
-            raise IRVersion(f"LLVM IR lays data out as '{layout}', not as {TRIPLE} does")
-        assert module.value is not None
-        return _Reader(lib, context, module.value).read(text)
-    except RecursionError:
-        raise IRVersion("broken LLVM IR: types or constants are nested too deep") from None
-    finally:
-        if module.value:
-            lib.LLVMDisposeModule(module)
-        lib.LLVMContextDispose(context)
-
-
-def _message(lib: ctypes.CDLL, address: ctypes.c_void_p) -> str:
-    """A message of LLVM's, on one line, its address disposed of."""
-    if not address.value:
-        return "no reason given"
-    text = ctypes.string_at(address.value).decode(errors="replace")
-    lib.LLVMDisposeMessage(address)
-    return " ".join(text.split("\n")[0].split())
+    # LLVM's parser ends the process if a module with debug information is invalid. So it first sees the text
+    # as one whose debug information is of no version that it knows, which it drops.
+    with _parsed(lib, text.replace(_DEBUGGED, '!"Debug Info Unread"')):
+        pass
+    with contextlib.ExitStack() as stack:
+        with _silence():
+            context, module = stack.enter_context(_parsed(lib, text))
+        try:
+            return _Reader(lib, context, module).read(text)
+        except RecursionError:
+            raise IRVersion("broken LLVM IR: types or constants are nested too deep") from None
