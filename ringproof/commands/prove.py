@@ -310,7 +310,7 @@ def prove(
         if report.assumed:
             count = f"{len(report.assumed)} theorem{'s' if len(report.assumed) > 1 else ''}"
             console.print(f"[dim]given {count} not proved in this run: {', '.join(report.assumed)}[/]")
-        if fast:
+        if fast and theorems != ():
             console.print("[dim]fast: whether the hypotheses can hold was not checked[/]")
         for mutant, open_ in () if report.interrupted else report.undecided.items():
             console.print(f"[yellow]unknown[/]  {mutant} on {', '.join(open_)}")

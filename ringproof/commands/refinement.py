@@ -168,7 +168,12 @@ def untried(names: Sequence[str]) -> ProofReport:
 
 
 def joined(theorems: ProofReport, code: ProofReport) -> ProofReport:
-    """Return one report of theorems and, after them, of refinements."""
+    """Return one report of theorems and, after them, of refinements.
+
+    A refinement rests on the invariants of its model: their theorems are ``assumed`` unless proved here.
+    """
+    proved = {result.name for result in theorems.theorems if result.verdict == "proved"}
+    rests_on = registry.premises([result.name for result in code.theorems])
     return replace(
         theorems,
         theorems=(*theorems.theorems, *code.theorems),
@@ -177,6 +182,7 @@ def joined(theorems: ProofReport, code: ProofReport) -> ProofReport:
         survivors=(*theorems.survivors, *code.survivors),
         undecided={**theorems.undecided, **code.undecided},
         interrupted=theorems.interrupted or code.interrupted,
+        assumed=tuple(dict.fromkeys((*theorems.assumed, *(each for each in rests_on if each not in proved)))),
     )
 
 
@@ -257,6 +263,7 @@ def described(name: str) -> list[str]:
     """Return what a refinement claims, of which code, and what is trusted, as lines of rich markup."""
     refinement = find()[name]
     sizes = ", ".join(map(str, refinement.sizes)) or "all of them"
+    rests_on = registry.premises([name])
     return [
         f"[bold]{escape(refinement.title)}[/]   [dim]refinement {name}[/]",
         escape(refinement.statement),
@@ -265,6 +272,7 @@ def described(name: str) -> list[str]:
         f"  code       {escape(_CODE[refinement.code])}",
         f"  sizes      {sizes}",
         f"  trusted    {escape(_TRUSTED[refinement.code])}",
+        *([f"  rests on   {', '.join(rests_on)}"] if rests_on else []),
         f"  proof      {len(refinement.parts)} part{'s' if len(refinement.parts) != 1 else ''}; "
         f"ringproof prove {name}",
         f"  broken by  {', '.join(refinement.broken_by) or 'nothing that is seeded'}: prove {name} --kill",

@@ -8,8 +8,9 @@ import pytest
 from ringproof.building import CompilerMissing
 from ringproof.cli import run
 from ringproof.commands import refinement
+from ringproof.model.steps.queue import Steps
 from ringproof.proofs.refinement import registry
-from ringproof.proofs.theorems import THEOREMS
+from ringproof.proofs.theorems import PREMISES, THEOREMS
 from tests.refinement import fakes
 
 
@@ -40,6 +41,18 @@ def test_code_is_in_the_list_of_theorems(capsys: pytest.CaptureFixture[str]) -> 
     assert (entry["name"], entry["verdict"], entry["code"], entry["sizes"]) == (
         "fake-kick", "proved", "c", [1, 2],
     )  # fmt: skip
+
+
+def test_what_code_rests_on_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code starts where the model's invariants hold: their theorems are named unless they are proved, too."""
+    monkeypatch.setattr(registry, "_CLAIMS", ((Steps, fakes.refinements()),))
+    assert run(["prove", "fake-kick", "-j", "1"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert (
+        last == f"given {len(PREMISES[Steps])} theorems not proved in this run: {', '.join(PREMISES[Steps])}"
+    )
 
 
 def test_refuted_code_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
