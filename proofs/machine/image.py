@@ -44,6 +44,8 @@ class Symbol:
     name: str
     address: int
     size: int
+    exported: bool = False
+    is_function: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,17 @@ def _symbols(elf: Any) -> dict[str, Symbol]:
     for name in (".dynsym", ".symtab"):
         table = elf.get_section_by_name(name)
         for symbol in table.iter_symbols() if table is not None else ():
-            defined = symbol["st_shndx"] != "SHN_UNDEF" and symbol["st_info"]["type"] in (
-                "STT_FUNC",
-                "STT_OBJECT",
-            )
-            if defined and symbol.name:
+            kind = symbol["st_info"]["type"]
+            if symbol["st_shndx"] != "SHN_UNDEF" and kind in ("STT_FUNC", "STT_OBJECT") and symbol.name:
                 found.setdefault(
-                    symbol.name, Symbol(symbol.name, BASE + symbol["st_value"], symbol["st_size"])
+                    symbol.name,
+                    Symbol(
+                        symbol.name,
+                        BASE + symbol["st_value"],
+                        symbol["st_size"],
+                        exported=name == ".dynsym",
+                        is_function=kind == "STT_FUNC",
+                    ),
                 )
     return found
 

@@ -42,6 +42,10 @@ class Lifter:
             self._blocks[address] = found
         return found
 
+    def blocks(self) -> list[Any]:
+        """Return all blocks lifted so far."""
+        return list(self._blocks.values())
+
     def is_trap(self, address: int) -> bool:
         """Whether the instruction there is ud2, which compilers put where nothing is to arrive."""
         return self.image.contents(address, 2) == _UD2
