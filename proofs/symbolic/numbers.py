@@ -134,13 +134,16 @@ def _of_numerals(number: z3.ArithRef, deep: int) -> bool:
 
 
 def _signed_fits(site: Site, number: Number, width: int, what: str) -> None:
+    site.oblige("no-wrap", what, _signed_range(site, number, width))
+
+
+def _signed_range(site: Site, number: Number, width: int) -> Flag:
+    """Whether a number of either sign is from -2^(W-1) to 2^(W-1) - 1."""
     half = 1 << (width - 1)
     if isinstance(number, int):
-        site.oblige("no-wrap", what, -half <= number < half)
-    else:
-        low, high = site.state.bounds.of(number)
-        goals = [low >= -half or number >= -half, high < half or number < half]
-        site.oblige("no-wrap", what, conjunction(goals))
+        return -half <= number < half
+    low, high = site.state.bounds.of(number)
+    return conjunction([low >= -half or number >= -half, high < half or number < half])
 
 
 def _sum(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
@@ -262,14 +265,17 @@ def _shifted(site: Site, amount: Number, width: int, what: str, by: Callable[[in
 
 def _left(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
     def by(step: int) -> Number:
-        return wrap(site, one * (1 << step), width)
+        product = one * (1 << step)
+        if "nuw" in flags:
+            site.oblige("no-wrap", f"shl nuw i{width}", _if_amount(other, step, product < 1 << width))
+        if "nsw" in flags:
+            fits = _signed_range(site, signed(site, one, width) * (1 << step), width)
+            site.oblige("no-wrap", f"shl nsw i{width}", _if_amount(other, step, fits))
+        return wrap(site, product, width)
 
     if isinstance(other, int) and other < width:
         return _left_kept(site, one, other, width, flags)
-    result = _shifted(site, other, width, "shl", by)
-    if flags:
-        raise Unmodelled(f"shl {' '.join(sorted(flags))} by what is not known", site.place)
-    return result
+    return _shifted(site, other, width, "shl", by)
 
 
 def _left_kept(site: Site, one: Number, step: int, width: int, flags: frozenset[str]) -> Number:
