@@ -37,7 +37,7 @@ class Expressions:
     def value(self, state: State, temporaries: dict[int, Any], expression: Any, types: Any, at: int) -> Any:
         """Return the word, or the flag, that an expression is.
 
-        ``types`` are those of its block, ``at`` is the instruction's address. Raises Unmodelled, without a place.
+        ``types`` are those of its block, ``at`` its address. Raises Unmodelled, without a place.
         """
         tag = expression.tag
         if tag == "Iex_RdTmp":

@@ -14,7 +14,6 @@ from .words import (
     Flag,
     Word,
     add,
-    any_of,
     at_most,
     below,
     bit,
@@ -103,14 +102,6 @@ def _not(width: int) -> Operation:
     return lambda a: complement(a, width)
 
 
-def _flag_not() -> Operation:
-    return no
-
-
-def _flag_two(name: str) -> Operation:
-    return {"And": both, "Or": any_of}[name]
-
-
 def _same(sense: str, width: int) -> Operation:
     return lambda a, b: equal(a, b, width) if sense == "EQ" else no(equal(a, b, width))
 
@@ -120,17 +111,9 @@ def _order(name: str, width: int, sign: str) -> Operation:
     return lambda a, b: compare(a, b, width, sign=sign == "S")
 
 
-def _not_zero(width: int) -> Operation:
-    return lambda a: no(equal(a, 0, width))
-
-
 def _full_product(sign: str, width: int) -> Operation:
     widen = extend_signed if sign == "S" else extend
     return lambda a, b: mul(widen(a, width, 2 * width), widen(b, width, 2 * width), 2 * width)
-
-
-def _quotient(sign: str, width: int) -> Operation:
-    return lambda a, b: divide(a, b, width, sign=sign == "S")
 
 
 def _division(sign: str, whole: int, half: int) -> Operation:
@@ -179,20 +162,6 @@ def _zeros(name: str, width: int) -> Operation:
     return done
 
 
-def _ones(width: int) -> Operation:
-    def done(a: Word) -> Word:
-        count: Word = 0
-        for place in range(width):
-            count = add(count, extend(extract(a, place, 1), 1, width), width)
-        return count
-
-    return done
-
-
-def _set_low(lane: int) -> Operation:
-    return lambda whole, low: join(extract(whole, lane, 128 - lane), 128 - lane, low, lane)
-
-
 def _per_lane(done: Callable[[Word, Word, int], Word], lane: int, count: int) -> Operation:
     width = lane * count
     return lambda a, b: joined(
@@ -227,11 +196,6 @@ def _lane_shift(name: str, lane: int, count: int) -> Operation:
     )
 
 
-def _whole_shift(name: str) -> Operation:
-    done = _SHIFTS[name]
-    return lambda a, amount: done(a, extend(amount, 8, 128), 128)
-
-
 def _interleaved(half: str, lane: int, count: int) -> Operation:
     """Return lanes of the lower or upper halves in turn: of the second operand first."""
 
@@ -251,8 +215,6 @@ def _top_bits(lane: int, count: int) -> Operation:
 _LANES = r"(\d+)x(\d+)"
 
 _TABLE: tuple[tuple[str, Callable[..., Operation]], ...] = (
-    (r"(And|Or)1", _flag_two),
-    (r"Not1", _flag_not),
     (r"(Add|Sub|Mul|And|Or|Xor)(8|16|32|64)", _arithmetic),
     (r"(And|Or|Xor)V(128)", _arithmetic),
     (r"(Shl|Shr|Sar)(8|16|32|64)", _shift),
@@ -260,9 +222,7 @@ _TABLE: tuple[tuple[str, Callable[..., Operation]], ...] = (
     (r"NotV(128)", _not),
     (r"(?:Cas|Exp)?Cmp(EQ|NE)(8|16|32|64)", _same),
     (r"Cmp(LT|LE)(32|64)([US])", _order),
-    (r"CmpNEZ(8|16|32|64)", _not_zero),
     (r"Mull([US])(8|16|32|64)", _full_product),
-    (r"Div([US])(32|64)", _quotient),
     (r"DivMod([US])(64|128)to(32|64)", _division),
     (r"(1|8|16|32)([US])to(8|16|32|64)", _widened),
     (r"(32|64)(U)toV(128)", _widened),
@@ -274,14 +234,11 @@ _TABLE: tuple[tuple[str, Callable[..., Operation]], ...] = (
     (r"(8|16|32|64)HLto(16|32|64|128)", _pair),
     (r"(64)HLtoV(128)", _pair),
     (r"(Clz|Ctz)(?:Nat)?(32|64)", _zeros),
-    (r"PopCount(32|64)", _ones),
-    (r"SetV128lo(32|64)", _set_low),
     (rf"(Add|Sub|Mul){_LANES}", _lane_arithmetic),
     (r"Cmp(EQ)(8|16|32|64)()x(\d+)", _lane_compare),
     (r"Cmp(GT)(8|16|32|64)(S)x(\d+)", _lane_compare),
     (r"(Min|Max)(8|16|32)([US])x(\d+)", _lane_extreme),
     (rf"(ShlN|ShrN|SarN){_LANES}", _lane_shift),
-    (r"(Shl|Shr)V128", _whole_shift),
     (rf"Interleave(LO|HI){_LANES}", _interleaved),
     (r"GetMSBs(8)x(16)", _top_bits),
 )

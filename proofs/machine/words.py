@@ -226,6 +226,8 @@ def extract(a: Word, low: int, bits: int) -> Word:
     width = a.size()
     if bits == width:
         return a
+    if bits == 0:
+        return 0
     kind = a.decl().kind()
     if kind == z3.Z3_OP_ZERO_EXT or kind == z3.Z3_OP_SIGN_EXT:
         inner = a.arg(0)
