@@ -30,6 +30,7 @@ from .growth import table
 from .kills import SOON
 from .kills import table as table_of_kills
 from .monitor import cost
+from .refinement import measures
 from .seeded import EXAMPLES, kill, seeded
 
 TRACED = ("A1", "A2", "A5", "A6", "A7", "B1", "B3", "B5", "B11", "D1")
@@ -94,6 +95,14 @@ def _growth() -> Figure:
     )
     cheap = rows[0][2] == 0 and rows[0][3] < rows[-1][3]
     return Figure("some obligations at one size after another", costs, "every size below the largest", cheap)
+
+
+def _refinements() -> list[Figure]:
+    """The claims about code, at one size and at all, and again where nothing has changed."""
+    return [
+        Figure(each.what, f"{each.seconds:.1f} s{each.note}", f"under {each.target:g} s", each.reached)
+        for each in measures()
+    ]
 
 
 def _traces() -> list[Figure]:
@@ -209,6 +218,7 @@ def main() -> int:
     figures = [
         *_proofs(),
         *_frames(library),
+        *_refinements(),
         *_traces(),
         *_rates(library),
         *_validation(library),
