@@ -1,7 +1,7 @@
 """How long it takes to prove of code that it does what the model does, and again where little has changed.
 
-Parts of the claims are asked as ``ringproof prove --refinement`` does it, in two processes; which parts a figure
-is about, their labels say.
+Parts of the claims are asked as ``ringproof prove --refinement`` does it, in two processes; which parts a
+figure is about, their labels say.
 """
 
 import functools
@@ -52,11 +52,9 @@ class Measure:
 
 def measures() -> Iterator[Measure]:
     """Yield every figure that is held to."""
-    yield measure("the C at N = 8", 60.0, "c", lambda part: part.label.endswith("N = 8"))
-    yield measure(
-        "the Python reference at N = 8", 60.0, "reference", lambda part: part.label.endswith("N = 8")
-    )
-    yield measure("the C at every N", 120.0, "c", lambda part: part.label.endswith("every N"))
+    yield measure("the C at N = 8", 60.0, "c", _of("N = 8"))
+    yield measure("the Python reference at N = 8", 60.0, "reference", _of("N = 8"))
+    yield measure("the C at every N", 120.0, "c", _of("every N"))
     with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as folder:
         cache = Cache(Path(folder) / "cache", writes=True, solver=NAME)
         measure("", 0.0, "c", _any, cache=cache)
@@ -66,6 +64,10 @@ def measures() -> Iterator[Measure]:
         for source in remarked.glob("*.c"):
             source.write_text(REMARK + source.read_text())
         yield measure("the C with a remark more", 5.0, "c", _any, sources=remarked, cache=cache)
+
+
+def _of(size: str) -> Callable[[Part], bool]:
+    return lambda part: part.label.endswith(size)
 
 
 def _any(part: Part) -> bool:
