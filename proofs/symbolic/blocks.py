@@ -4,69 +4,60 @@ from typing import Any
 
 from .errors import Unmodelled
 from .memory import Piece, alive, content, end_of, get, locate, put, shown
-from .pointers import resolve, sound
-from .state import Site, State
+from .pointers import sound
+from .state import Ended, Site, State
 from .values import (
     NULL,
     Field,
-    FunctionPointer,
-    Null,
     Number,
     Object,
     Offset,
-    Opaque,
     Pointer,
     Undefined,
     choose,
     conjunction,
     equal,
+    negation,
     plain,
 )
 
 MOST_ELEMENTS = 4096
 
 
-def run(site: Site, name: str, values: list[Any]) -> list[State]:
-    """Execute a memset, memcpy or memmove with these arguments; return the states after it.
+def run(site: Site, name: str, target: Pointer, second: Any, size: Number) -> list[State]:
+    """Execute a memset, memcpy or memmove, of a byte or a source; return the states after it.
 
-    A size of 0 asks nothing of the addresses. Raises Unmodelled where a part of a cell is meant, or it can't
-    be told which cells are.
+    Raises Unmodelled where a part of a cell is meant, or it can't be told which cells are.
     """
-    target, second, size = values[0], values[1], values[2]
-    if any(isinstance(value, Undefined) for value in (target, size)):
-        site.oblige("uninitialised", f"argument of {name}", False)
-    if isinstance(size, int) and size == 0:
-        return [site.state]
-    if not isinstance(target, Pointer):
-        target = _object(site, target)
     made = target.object
     alive(site, made)
-    sound(site, target)
+    target = sound(site, target)
     if made.constant:
         site.oblige("constant", f"{made.name} is written", False)
     _owe(site, target, size)
+    if name == "llvm.memcpy" and made is second.object:
+        _owe_apart(site, target, second, size)
     states = site.environment.block(site.state, made, site.place) if made.shared else [site.state]
+    after: list[State] = []
     for state in states:
         at = Site(state, site.environment, site.place)
-        if name == "llvm.memset":
-            _fill(at, target, second, size)
-        else:
-            _copy(at, target, _object(at, second), size)
-    return states
+        try:
+            if name == "llvm.memset":
+                _fill(at, target, second, size)
+            else:
+                _copy(at, target, second, size)
+        except Ended:
+            continue
+        after.append(state)
+    return after
 
 
-def _object(site: Site, pointer: Any) -> Pointer:
-    if isinstance(pointer, Pointer):
-        return pointer
-    if isinstance(pointer, Undefined):
-        site.oblige("uninitialised", "address of a block", False)
-    if isinstance(pointer, Null | FunctionPointer):
-        site.oblige("null", "a block at a null pointer or a function's address", False)
-    if isinstance(pointer, Opaque):
-        found = resolve(site, pointer, lambda state, flag: [(state, bool(state.holds(flag)))])
-        if len(found) == 1:
-            return found[0][1]
-    raise Unmodelled("a block at an address of which too little is known", site.place)
+def _owe_apart(site: Site, target: Pointer, source: Pointer, size: Number) -> None:
+    """Owe that source and target of a memcpy are the same, or don't overlap."""
+    apart = target.offset.plus(source.offset, -1).number()
+    flags = [equal(apart, 0), plain(apart >= size), plain(apart + size <= 0)]
+    goal = negation(conjunction([negation(flag) for flag in flags]))
+    site.oblige("in-bounds", f"source and target of a memcpy in {target.object.name} apart", goal)
 
 
 def _owe(site: Site, pointer: Pointer, size: Number) -> None:
@@ -89,7 +80,7 @@ def _all_of(site: Site, pointer: Pointer, size: Number) -> bool:
 
 
 def _covered(site: Site, pointer: Pointer, size: Number) -> list[tuple[Field, Number | None, Number | None]]:
-    """The cells of a block: each field with the first index and the index behind the last, none for a scalar."""
+    """The cells of a block: each field with first index and the one behind the last, none for a scalar."""
     made = pointer.object
     if _all_of(site, pointer, size):
         return [(f, f.low, end_of(f)) if f.stride else (f, None, None) for f in made.fields]
@@ -190,7 +181,7 @@ def _write_range(site: Site, made: Object, field: Field, first: Number, end: Num
 
 def _copy(site: Site, target: Pointer, source: Pointer, size: Number) -> None:
     alive(site, source.object)
-    sound(site, source)
+    source = sound(site, source)
     _owe(site, source, size)
     if source.object.shared:
         raise Unmodelled(f"a memcpy from {source.object.name}, which is shared", site.place)

@@ -62,7 +62,8 @@ class Bounds:
         noted = self._noted.get(key)
         if noted is not None:
             low, high = max(low, noted[1]), min(high, noted[2])
-        self._found[key] = (term, low, high)
+        if deep:
+            self._found[key] = (term, low, high)
         return low, high
 
     def _shape(self, term: z3.ExprRef, deep: int) -> Interval:

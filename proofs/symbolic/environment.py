@@ -7,10 +7,10 @@ import z3
 from .errors import Unmodelled
 from .ir import Function, Local, Place
 from .state import Obligation, State
-from .values import FunctionPointer, Object, Opaque, Pointer
+from .values import Object, Opaque, Pointer
 
 Answers = list[tuple[State, Any]]
-"""Ways on, each with a value: none ends the path, several split it. The states are to be ones of their own."""
+"""Ways on, each with a value: none ends the path, several split it. Each state is to be one of its own."""
 
 
 class Environment:
@@ -20,7 +20,8 @@ class Environment:
     one, or to keep it. ``stubs``: functions that ``call`` answers although the module defines them.
     ``unwind``: how often a block may be entered anew in a frame, and a function in itself. ``globals``:
     objects for global variables; those not named here have their initial values. ``obligations``: what is
-    owed so far, in the order it was met.
+    owed so far, in the order it was met. ``ranges``: that a number read from memory fits its cell becomes a
+    fact of the path (it is taken for granted in any case), so that solvers know it, too.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class Environment:
         unwind: int = 64,
         globals_: dict[str, Object] | None = None,
         rlimit: int = 100_000,
+        ranges: bool = True,
     ) -> None:
         self.stubs = stubs
         self.unwind = unwind
         self.globals: dict[str, Object] = dict(globals_ or {})
         self.rlimit = rlimit
+        self.ranges = ranges
         self.obligations: list[Obligation] = []
 
     def load(self, state: State, made: Object, field: str, index: Any, place: Place) -> Answers | None:
@@ -50,23 +53,25 @@ class Environment:
         return None
 
     def block(self, state: State, made: Object, place: Place) -> list[State]:
-        """Answer before a memset or memcpy in a shared object; raises Unmodelled unless that is overridden."""
+        """Answer before a memset or memcpy in a shared object; raises Unmodelled unless it is overridden."""
         del state
         raise Unmodelled(f"a memset or memcpy in {made.name}, which is shared", place)
 
-    def call(
-        self,
-        state: State,
-        callee: "str | Opaque | FunctionPointer | Pointer",
-        arguments: tuple[Any, ...],
-        place: Place,
-    ) -> Answers:
+    def atomic(self, state: State, made: Object, ordering: str, place: Place) -> None:
+        """Hear of an access to a shared object that orders others itself, before it; its meaning is yours.
+
+        Raises Unmodelled unless it is overridden: only fences order.
+        """
+        del state
+        raise Unmodelled(f"an access to {made.name} with the ordering {ordering}", place)
+
+    def call(self, state: State, callee: Any, arguments: tuple[Any, ...], place: Place) -> Answers:
         """Return what a function outside does: its name, or the pointer that is called if it has none."""
         del state, arguments
-        what = (
-            f"a call of {callee}" if isinstance(callee, str) else "a call by a pointer of no known function"
+        known = isinstance(callee, str)
+        raise Unmodelled(
+            f"a call of {callee}" if known else "a call by a pointer of no known function", place
         )
-        raise Unmodelled(what, place)
 
     def loop(
         self, state: State, function: Function, header: str, values: dict[Local, Any], back: bool

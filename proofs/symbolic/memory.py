@@ -15,6 +15,7 @@ import z3
 
 from .errors import Unmodelled
 from .ir import ArrayType, IntType, PointerType, StructType, Type, size_of
+from .pieces import joined, sliced
 from .state import Site
 from .values import (
     NULL,
@@ -149,9 +150,12 @@ def _owe_index(site: Site, made: Object, piece: Piece) -> None:
 def _owe_step(site: Site, made: Object, offset: Offset, step: Offset, piece: Piece) -> None:
     """Owe that the address passed through lies within the object, unless it plainly does.
 
-    It does if it is less far than the access, and no further from it than the access is from the start.
+    It does if it is where the access is; or if it is less far, and no further from the access than that is
+    from the start.
     """
     before = offset.plus(step, -1)
+    if before == Offset(0):
+        return
     start, low = piece.field.offset, piece.field.low
     if not before.terms and before.constant >= 0 and isinstance(low, int) and not start.terms:
         least = start.constant + piece.skip + piece.field.stride * low
@@ -203,15 +207,13 @@ def get(site: Site, made: Object, pieces: tuple[Piece, ...]) -> Any:
 
 def put(site: Site, made: Object, pieces: tuple[Piece, ...], value: Any) -> None:
     """Let cells hold a value."""
-    if made.constant:
-        site.oblige("constant", f"{made.name} is written", False)
     if len(pieces) == 1 and pieces[0].whole():
         _set(site, made, pieces[0], value)
         return
     size = sum(piece.bytes for piece in pieces)
     done = 0
     for piece in pieces:
-        new = _slice(((size, value),), done, piece.bytes, site)
+        new = sliced(((size, value),), done, piece.bytes, site)
         done += piece.bytes
         if piece.whole():
             _set(site, made, piece, joined(tuple(new), site))
@@ -220,9 +222,9 @@ def put(site: Site, made: Object, pieces: tuple[Piece, ...], value: Any) -> None
         cell = old.parts if isinstance(old, Pieces) else ((piece.field.bytes, old),)
         rest = piece.skip + piece.bytes
         parts = (
-            *_slice(cell, 0, piece.skip, site),
+            *sliced(cell, 0, piece.skip, site),
             *new,
-            *_slice(cell, rest, piece.field.bytes - rest, site),
+            *sliced(cell, rest, piece.field.bytes - rest, site),
         )
         defined = not any(isinstance(part, Undefined) for _, part in parts)
         _set(site, made, piece, joined(parts, site) if defined else Pieces(parts))
@@ -255,49 +257,7 @@ def _encoded(site: Site, value: Any) -> Any:
 def _part(site: Site, made: Object, piece: Piece) -> list[tuple[int, Any]]:
     held = content(site, made, piece)
     cell = held.parts if isinstance(held, Pieces) else ((piece.field.bytes, held),)
-    return _slice(cell, piece.skip, piece.bytes, site)
-
-
-def _slice(cell: tuple[tuple[int, Any], ...], skip: int, size: int, site: Site) -> list[tuple[int, Any]]:
-    """Bytes of a cell: ``size`` of them from ``skip`` on."""
-    found: list[tuple[int, Any]] = []
-    start = 0
-    for length, value in cell:
-        low, high = max(skip, start), min(skip + size, start + length)
-        if low < high:
-            found.append((high - low, _cut(value, low - start, high - low, length, site)))
-        start += length
-    return found
-
-
-def _cut(value: Any, skip: int, size: int, length: int, site: Site) -> Any:
-    if size == length or isinstance(value, Undefined):
-        return value
-    if isinstance(value, Null):
-        return 0
-    if isinstance(value, int):
-        return (value >> 8 * skip) & ((1 << 8 * size) - 1)
-    if not z3.is_int(value):
-        raise Unmodelled(f"{size} of the {length} bytes of what is no integer", site.place)
-    shifted = value / (1 << 8 * skip) if skip else value
-    return shifted if skip + size == length else shifted % (1 << 8 * size)
-
-
-def joined(parts: tuple[tuple[int, Any], ...], site: Site) -> Any:
-    """Return the number that its parts, lowest first, make; Undefined if a part is."""
-    if len(parts) == 1:
-        return parts[0][1]
-    total: Any = 0
-    shift = 0
-    for size, value in parts:
-        if isinstance(value, Undefined):
-            return UNDEFINED
-        number = 0 if isinstance(value, Null) else value
-        if not isinstance(number, int) and not z3.is_int(number):
-            raise Unmodelled("part of a number that is no integer", site.place)
-        total = total + number * (1 << shift) if shift else number
-        shift += 8 * size
-    return total
+    return sliced(cell, piece.skip, piece.bytes, site)
 
 
 def as_type(site: Site, value: Any, type_: Type) -> Any:
@@ -315,10 +275,24 @@ def as_type(site: Site, value: Any, type_: Type) -> Any:
     if isinstance(type_, IntType):
         if type_.bits % 8:
             raise Unmodelled(f"i{type_.bits} in memory", site.place)
+        if isinstance(value, bool | z3.BoolRef):
+            return choose(value, 1, 0)
+        if isinstance(value, int) and not 0 <= value < 1 << type_.bits:
+            raise ValueError(f"a cell of {type_.bits} bits holds {value}, at {site.place}")
         if isinstance(value, z3.ArithRef):
-            site.state.bounds.note_type(value, type_.bits)
+            _in_cell(site, value, type_.bits)
         return value
     raise Unmodelled("a value of a type that is neither integer nor pointer in memory", site.place)
+
+
+def _in_cell(site: Site, value: z3.ArithRef, bits: int) -> None:
+    """Take down that a number fits its cell: as a fact, too, if the environment wants that."""
+    low, high = site.state.bounds.of(value)
+    if low < 0 or high >= 1 << bits:
+        if site.environment.ranges:
+            site.state.within(value, 0, (1 << bits) - 1)
+        else:
+            site.state.bounds.note_type(value, bits)
 
 
 def pointer_of(site: Site, number: Number) -> Any:

@@ -10,9 +10,12 @@ from typing import Any
 
 import z3
 
+from .bits import bitwise, one_bit
+from .bits import flags as of_flags
 from .errors import Unmodelled
 from .state import Site
 from .values import Flag, Number, Offset, choose, conjunction, equal, negation, plain
+from .wrapping import over, signed, unsigned, wrap
 
 BINARY = frozenset(
     ["add", "sub", "mul", "udiv", "urem", "sdiv", "srem", "and", "or", "xor", "shl", "lshr", "ashr"]
@@ -25,64 +28,21 @@ def binary(site: Site, op: str, one: Any, other: Any, width: int, flags: frozens
     if width == 1:
         if flags:
             raise Unmodelled(f"{op} {' '.join(sorted(flags))} i1", site.place)
-        return _flags(site, op, one, other)
+        return of_flags(site, op, one, other)
     if op in ("and", "or", "xor"):
-        return _bitwise(site, op, one, other, width)
+        return bitwise(site, op, one, other, width)
     return _ARITHMETIC[op](site, one, other, width, flags)
-
-
-def signed(site: Site, number: Number, width: int) -> Number:
-    """Return the number read as two's complement: from -2^(W-1) to 2^(W-1) - 1."""
-    half, whole = 1 << (width - 1), 1 << width
-    low, high = site.state.bounds.of(number)
-    if high < half:
-        return number
-    if low >= half:
-        return number - whole
-    return z3.If(number >= half, number - whole, number)
-
-
-def unsigned(number: Number, width: int) -> Number:
-    """Return a number of either sign, from -2^(W-1) up to 2^W - 1, modulo 2^W."""
-    if isinstance(number, int):
-        return number % (1 << width)
-    return z3.If(number < 0, number + (1 << width), number)
-
-
-def wrap(site: Site, number: Number, width: int) -> Number:
-    """Return the number modulo 2^W; remainders within, which that makes needless, are dropped."""
-    whole = 1 << width
-    if isinstance(number, int):
-        return number % whole
-    low, high = site.state.bounds.of(number)
-    if low >= 0 and high < whole:
-        return number
-    if number.decl().kind() == z3.Z3_OP_ITE:
-        leaves = [plain(leaf) for leaf in number.children()[1:]]
-        if any(isinstance(leaf, int) for leaf in leaves):
-            return choose(number.arg(0), wrap(site, leaves[0], width), wrap(site, leaves[1], width))
-    shorter = Offset.of(number, 1, whole).number()
-    if isinstance(shorter, int):
-        return shorter % whole
-    low, high = site.state.bounds.of(shorter)
-    if low >= 0 and high < whole:
-        return shorter
-    return shorter % whole
 
 
 def compare(site: Site, predicate: str, one: Number, other: Number, width: int) -> Flag:
     """Return the flag of an ``icmp`` of numbers."""
     if width == 1:
-        one, other = _one_bit(one), _one_bit(other)
+        one, other = one_bit(one), one_bit(other)
     if predicate[0] == "s":
         one, other = signed(site, one, width), signed(site, other, width)
     flag = _compared(predicate, one, other)
     known = site.state.holds(flag)
     return flag if known is None else known
-
-
-def _one_bit(flag: Flag) -> Number:
-    return choose(flag, 1, 0)
 
 
 def _compared(predicate: str, one: Number, other: Number) -> Flag:
@@ -113,23 +73,6 @@ def _at_most(one: Number, other: Number) -> Flag:
     return one <= other
 
 
-def over(function: Callable[[Number], Any], number: Number, deep: int = 6) -> Any:
-    """Return the function of a number; of a choice between numerals, the choice between its results."""
-    if isinstance(number, int) or not _of_numerals(number, deep):
-        return function(number)
-    flag, then, otherwise = number.children()
-    return choose(flag, over(function, plain(then), deep - 1), over(function, plain(otherwise), deep - 1))
-
-
-def _of_numerals(number: z3.ArithRef, deep: int) -> bool:
-    """Whether a term is an If whose leaves are numerals."""
-    if z3.is_int_value(number):
-        return True
-    if not deep or not z3.is_app_of(number, z3.Z3_OP_ITE):
-        return False
-    return all(_of_numerals(child, deep - 1) for child in number.children()[1:])
-
-
 # Sums and products.
 
 
@@ -148,9 +91,9 @@ def _signed_range(site: Site, number: Number, width: int) -> Flag:
 
 def _sum(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
     whole, half = 1 << width, 1 << (width - 1)
-    total = one + other
+    total = Offset.of(one).plus(Offset.of(other)).number()
     if "nsw" in flags:
-        plain_sum = signed(site, one, width) + signed(site, other, width)
+        plain_sum = Offset.of(signed(site, one, width)).plus(Offset.of(signed(site, other, width))).number()
         _signed_fits(site, plain_sum, width, f"add nsw i{width}")
         low = min(site.state.bounds.of(one)[0], site.state.bounds.of(other)[0])
         high = max(site.state.bounds.of(one)[1], site.state.bounds.of(other)[1])
@@ -179,14 +122,20 @@ def _difference(site: Site, one: Number, other: Number, width: int, flags: froze
 
 
 def _multiply(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
-    product = one * other
+    product = _times(one, other)
     if "nsw" in flags:
-        both = signed(site, one, width) * signed(site, other, width)
+        both = _times(signed(site, one, width), signed(site, other, width))
         _signed_fits(site, both, width, f"mul nsw i{width}")
     if "nuw" in flags:
         site.oblige("no-wrap", f"mul nuw i{width}", product < 1 << width)
         return product
     return wrap(site, product, width)
+
+
+def _times(one: Number, other: Number) -> Number:
+    if isinstance(one, int):
+        one, other = other, one
+    return Offset.of(one, other).number() if isinstance(other, int) else one * other
 
 
 def _divide(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
@@ -265,11 +214,11 @@ def _shifted(site: Site, amount: Number, width: int, what: str, by: Callable[[in
 
 def _left(site: Site, one: Number, other: Number, width: int, flags: frozenset[str]) -> Number:
     def by(step: int) -> Number:
-        product = one * (1 << step)
+        product = _times(one, 1 << step)
         if "nuw" in flags:
             site.oblige("no-wrap", f"shl nuw i{width}", _if_amount(other, step, product < 1 << width))
         if "nsw" in flags:
-            fits = _signed_range(site, signed(site, one, width) * (1 << step), width)
+            fits = _signed_range(site, _times(signed(site, one, width), 1 << step), width)
             site.oblige("no-wrap", f"shl nsw i{width}", _if_amount(other, step, fits))
         return wrap(site, product, width)
 
@@ -279,9 +228,9 @@ def _left(site: Site, one: Number, other: Number, width: int, flags: frozenset[s
 
 
 def _left_kept(site: Site, one: Number, step: int, width: int, flags: frozenset[str]) -> Number:
-    product = one * (1 << step)
+    product = _times(one, 1 << step)
     if "nsw" in flags:
-        _signed_fits(site, signed(site, one, width) * (1 << step), width, f"shl nsw i{width}")
+        _signed_fits(site, _times(signed(site, one, width), 1 << step), width, f"shl nsw i{width}")
     if "nuw" in flags:
         site.oblige("no-wrap", f"shl nuw i{width}", product < 1 << width)
         return product
@@ -322,108 +271,6 @@ def _halved(site: Site, number: Number, times: int) -> Number:
     if site.state.bounds.of(number)[1] < 1 << times:
         return 0
     return _floor(number, 1 << times)
-
-
-# Bits.
-
-
-def _bitwise(site: Site, op: str, one: Number, other: Number, width: int) -> Number:
-    if isinstance(one, int):
-        one, other = other, one
-    if isinstance(other, int):
-        return over(lambda number: _masked(site, op, number, other, width), one)
-    if _of_numerals(one, 6):
-        one, other = other, one
-    if _of_numerals(other, 6):
-        return over(lambda mask: _masked(site, op, one, mask, width), other)
-    bounds = site.state.bounds
-    if op in ("or", "xor", "and"):
-        for low, high in ((one, other), (other, one)):
-            if bounds.of(low)[1] < 1 << zeros(high):
-                return 0 if op == "and" else low + high
-    if bounds.of(one)[1] <= 1 and bounds.of(other)[1] <= 1:
-        return _one_bit(_flags(site, op, equal(one, 1), equal(other, 1)))
-    both = site.environment.mask(site.state, one, other, width, site.place)
-    if both is None:
-        raise Unmodelled(f"{op} i{width} of two numbers of which no bit is known", site.place)
-    return both if op == "and" else one + other - both * (1 if op == "or" else 2)
-
-
-def zeros(number: Number) -> int:
-    """Return how many of the lowest bits are seen to be 0 (64 for 0)."""
-    if isinstance(number, int):
-        return (number & -number).bit_length() - 1 if number else 64
-    if z3.is_int_value(number):
-        return zeros(int(number.as_long()))
-    kind, children = number.decl().kind(), number.children()
-    if kind in (z3.Z3_OP_ADD, z3.Z3_OP_SUB):
-        return min(zeros(child) for child in children)
-    if kind == z3.Z3_OP_MUL:
-        return min(64, sum(zeros(child) for child in children))
-    if kind == z3.Z3_OP_MOD:
-        return min(zeros(child) for child in children)
-    if kind == z3.Z3_OP_ITE:
-        return min(zeros(child) for child in children[1:])
-    return 0
-
-
-def _masked(site: Site, op: str, number: Number, mask: int, width: int) -> Number:
-    if isinstance(number, int):
-        return {"and": number & mask, "or": number | mask, "xor": number ^ mask}[op]
-    whole = (1 << width) - 1
-    if op == "xor" and mask == whole:
-        return whole - number
-    if op == "or" and mask == whole:
-        return whole
-    if mask == 0:
-        return 0 if op == "and" else number
-    both = _kept(site, number, mask, width)
-    if op == "and":
-        return both
-    return Offset.of(number).plus(Offset(mask)).plus(Offset.of(both), -1 if op == "or" else -2).number()
-
-
-def _kept(site: Site, number: z3.ArithRef, mask: int, width: int) -> Number:
-    """The bits of a number that a mask keeps: for each run of ones, the bits below its end but not below it."""
-    total: Number = 0
-    start = 0
-    while mask >> start:
-        if not mask >> start & 1:
-            start += 1
-            continue
-        end = start
-        while mask >> end & 1:
-            end += 1
-        upper = number if end == width else _low_bits(site, number, end)
-        lower = _low_bits(site, number, start) if start else 0
-        run = Offset.of(upper).plus(Offset.of(lower), -1).number()
-        total = run if isinstance(total, int) and total == 0 else total + run
-        start = end
-    return total
-
-
-def _low_bits(site: Site, number: z3.ArithRef, count: int) -> Number:
-    if zeros(number) >= count:
-        return 0
-    return wrap(site, number, count)
-
-
-def _flags(site: Site, op: str, one: Flag, other: Flag) -> Flag:
-    if op == "and" or op == "mul":
-        return conjunction([one, other])
-    if op == "or":
-        return (
-            negation(conjunction([negation(one), negation(other)]))
-            if isinstance(one, bool) or isinstance(other, bool)
-            else z3.Or(one, other)
-        )
-    if op in ("xor", "add", "sub"):
-        if isinstance(one, bool):
-            return negation(other) if one else other
-        if isinstance(other, bool):
-            return negation(one) if other else one
-        return z3.Xor(one, other)
-    raise Unmodelled(f"{op} i1", site.place)
 
 
 _ARITHMETIC: dict[str, Callable[..., Number]] = {

@@ -25,6 +25,7 @@ from .values import (
     negation,
     plain,
 )
+from .wrapping import signed
 
 ADDRESSES = 1 << 64
 
@@ -79,7 +80,7 @@ def _scaled(site: Site, index: Any, width: int, size: int) -> Offset:
     """So many bytes for an index, which is read with its sign."""
     if width == 64:
         return Offset.of(index, size, ADDRESSES)
-    return Offset.of(numbers.signed(site, index, width), size)
+    return Offset.of(signed(site, index, width), size)
 
 
 def _plainly(offset: Offset, size: Number | None) -> bool:
@@ -133,8 +134,9 @@ def _same_object(site: Site, predicate: str, one: Pointer, other: Pointer) -> Fl
         raise Unmodelled(f"a comparison of addresses in {made.name}, whose size is not known", site.place)
     for each in (one, other):
         owe_within(site, made, each.offset)
-    unsigned = {"s": "u"}.get(predicate[0], predicate[0]) + predicate[1:] if predicate != "eq" else "eq"
-    return numbers.compare(site, unsigned, one.offset.number(), other.offset.number(), 64)
+    if predicate[0] == "s":
+        raise Unmodelled("the order of addresses read with a sign", site.place)
+    return numbers.compare(site, predicate, one.offset.number(), other.offset.number(), 64)
 
 
 def _equal(site: Site, one: Any, other: Any) -> Flag:

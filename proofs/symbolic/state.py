@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import z3
 
 from .bounds import Bounds
 from .ir import Block, Function, Local, Place
 from .values import Flag, Number, Object, Pointer, negation, plain
+
+if TYPE_CHECKING:
+    from .environment import Environment
 
 
 class Ended(Exception):  # noqa: N818 - no error: nothing comes after
@@ -19,9 +22,10 @@ class Ended(Exception):  # noqa: N818 - no error: nothing comes after
 class Obligation:
     """Something that has to hold where the path has come to, or the code's behaviour is undefined.
 
-    ``kind``: in-bounds, null, aligned, no-wrap, range, shift, uninitialised, division, unreachable, unwinding,
-    freed, constant, assume, or what an environment adds. ``path``: the conditions under which it is owed, in
-    the order they were met, goals of earlier obligations among them; ``facts``: what the path began with.
+    ``kind``: in-bounds, null, aligned, no-wrap, range, shift, uninitialised, division, unreachable,
+    unwinding, freed, constant, assume, or what an environment adds. ``path``: the conditions under which it
+    is owed, in the order they were met, goals of earlier obligations among them; ``facts``: what holds on
+    every path, and that numbers read from memory fit their cells.
     """
 
     kind: str
@@ -149,6 +153,9 @@ class State:
         if z3.is_not(flag):
             inner = self._compared(flag.arg(0))
             return None if inner is None else not inner
+        if z3.is_and(flag):
+            parts = [self.holds(part) for part in flag.children()]
+            return False if False in parts else None if None in parts else True
         sides = _sides(flag)
         if sides is None:
             return None
@@ -248,7 +255,7 @@ def _sides(flag: z3.BoolRef) -> tuple[str, Any, Any] | None:
 class Site:
     """A place on a path, where things are owed; ``environment`` keeps what is owed."""
 
-    def __init__(self, state: State, environment: "Keeper", place: Place) -> None:
+    def __init__(self, state: State, environment: "Environment", place: Place) -> None:
         self.state = state
         self.environment = environment
         self.place = place
@@ -261,9 +268,3 @@ class Site:
         state = self.state
         self.environment.obligations.append(Obligation(kind, what, self.place, state.path, goal, state.facts))
         state.assume(goal)
-
-
-class Keeper(Protocol):
-    """What keeps obligations."""
-
-    obligations: list[Obligation]

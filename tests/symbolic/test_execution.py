@@ -1,7 +1,7 @@
 """The executor on the shipped virtqueue: how an execution is set up, and what comes of it.
 
-What surrounds the code is an ``Environment``; what the code starts from is a ``State``. For rp_vq_kick_prepare
-of every queue size at once::
+What surrounds the code is an ``Environment``; what it starts from is a ``State``. For rp_vq_kick_prepare of
+every queue size at once::
 
     module = read_ir(compile_ir(Path("virtqueue.c")))
     size = z3.Int("N")
@@ -70,26 +70,10 @@ from ringproof.proofs.symbolic.values import (
 )
 
 SIZE = z3.Int("N")
-NAMES = [
-    "desc",
-    "avail",
-    "used",
-    "data",
-    "queue_size",
-    "num_free",
-    "free_head",
-    "num_added",
-    "last_used_idx",
-    "queue_index",
-    "broken",
-    "indirect",
-    "event_idx",
-    "little_endian",
-    "mended",
-    "callbacks",
-    "ops",
-    "context",
-]
+NAMES = (
+    "desc,avail,used,data,queue_size,num_free,free_head,num_added,last_used_idx,queue_index,broken,indirect,"
+    "event_idx,little_endian,mended,callbacks,ops,context"
+)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +111,7 @@ def objects(module: Module) -> dict[str, Object]:
             (("token", "pointer"), ("table", "pointer"), ("table_bytes", "int"))
         )
     )
-    names = {str(position): name for position, name in enumerate(NAMES)}
+    names = {str(position): name for position, name in enumerate(NAMES.split(","))}
     ops = ("allocate", "release", "notify", "callback", "read_segment")
     return {
         "desc": Object("desc", entries, True, 16 * SIZE),
@@ -179,6 +163,7 @@ class Surroundings(Environment):
 
     def call(self, state: State, callee: Any, arguments: tuple[Any, ...], place: Place) -> Answers:
         """The operations of the queue's user."""
+        del place
         if callee == "allocate":
             return [(state, NULL)]
         if callee == "read_segment":
@@ -192,6 +177,7 @@ class Surroundings(Environment):
         self, state: State, function: Any, header: str, values: dict[Local, Any], back: bool
     ) -> list[tuple[State, dict[Local, Any]]] | None:
         """Any values at the first arrival, no further path at a second."""
+        del function, header
         if back:
             self.cuts += 1
             return []
