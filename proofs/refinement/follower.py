@@ -1,10 +1,10 @@
 """The step-wise model, led along beside code that runs.
 
-Code does in one breath what the model does in several steps. Most steps are *silent*: nobody else can tell when
-they happen. The others make an ``Event``: an access that device or interrupt handler can tell, or a call of
-what surrounds the driver. Where code makes an event, the model is led to the step that makes it, and takes it;
-where code returns or comes to a loop, the model is led there, too. Which step comes next, its guard decides; where
-two may come the way forks, and that one of them is enabled is something to be shown.
+Code does in one breath what the model does in several steps. Most steps are *silent*: nobody else can tell
+when they happen. The others make an ``Event``: an access that device or interrupt handler can tell, or a
+call of what surrounds the driver. Where code makes an event, the model is led to the step that makes it,
+and takes it; where code returns or comes to a loop, the model is led there, too. Which step comes next, its
+guard decides; where two may come the way forks, and that one of them is enabled is something to be shown.
 
 Before each event that reads what others write, these have had their turn: ``interfered`` makes their fields
 new, and the invariants, which every step of theirs keeps, are assumed of the moment anew.
@@ -45,6 +45,8 @@ class Event(Enum):
 LOOPS = (Pc.TABLE, Pc.FILL, Pc.WALK, Pc.SCAN)
 """Where the model stands in a loop, and takes one step a round."""
 
+_ROUNDS = frozenset({"fill_entry", "fill_descriptor", "walk", "scan_on"})
+
 _EVENTS: dict[str, Event] = {
     "add_in_table": Event.ALLOCATE,
     "publish": Event.WRITE_AVAIL_IDX,
@@ -79,8 +81,8 @@ class Point:
 class Arrival:
     """Where silent steps have led.
 
-    ``event`` is what the step ``name`` makes, which is enabled and not taken yet; without one the model stands at
-    ``stop``, or its operation is over.
+    ``event`` is what the step ``name`` makes, which is enabled and not taken yet; without one the model
+    stands at ``stop``, or its operation is over.
     """
 
     point: Point
@@ -101,6 +103,8 @@ class Follower:
     """Leads a model of one operation, which begins with one of the steps ``starts``.
 
     ``ends`` is where the operation is over: Pc.IDLE, but for enable_cb_prepare, which leaves off at Pc.POLL.
+    ``feasible`` tells whether a way can be gone. ``rounds`` is how many rounds of a loop are gone at a time, for
+    code whose loops are cut: ways with more are left out, so whoever asks has to show that there are none.
     """
 
     def __init__(
@@ -110,12 +114,14 @@ class Follower:
         starts: Sequence[str],
         ends: Pc = Pc.IDLE,
         feasible: Callable[[tuple[z3.BoolRef, ...]], bool] = lambda _: True,
+        rounds: int | None = None,
     ) -> None:
         self.model = model
         self.choice = choice
         self.starts = tuple(starts)
         self.ends = ends
         self.feasible = feasible
+        self.rounds = rounds
         self.due: list[Due] = []
 
     def enabled(self, point: Point) -> list[tuple[str, Step[Moment]]]:
@@ -126,10 +132,13 @@ class Follower:
         steps = ((name, self.model.take(name, point.moment, self.choice)) for name in names)
         return [(name, step) for name, step in steps if step.guard is not False]
 
-    def lead(self, point: Point, stop: Sequence[Pc] = (), *, least: int = 0) -> Iterator[Arrival]:
+    def lead(
+        self, point: Point, stop: Sequence[Pc] = (), *, least: int = 0, gone: int = 0
+    ) -> Iterator[Arrival]:
         """Take silent steps up to an event, to one of the places ``stop``, or to the end.
 
-        At ``stop`` only after ``least`` steps. Records in ``due`` what has to be shown on the way.
+        At ``stop`` only after ``least`` steps, ``gone`` rounds of loops already. Records in ``due`` what has to be
+        shown on the way.
         """
         if least <= 0 and point.moment.pc in stop and (point.taken or not self.starts):
             yield Arrival(point)
@@ -139,6 +148,9 @@ class Follower:
             yield Arrival(point)
             return
         for name, step in self._ways(point, steps):
+            more = gone + (name in _ROUNDS)
+            if self.rounds is not None and more > self.rounds:
+                continue
             here = point.given(step.guard)
             for event, condition in self.events(name, point.moment):
                 if condition is False:
@@ -151,7 +163,7 @@ class Follower:
                     yield Arrival(there, event, name)
                     continue
                 for after in self.take(there, name):
-                    yield from self.lead(after, stop, least=least - 1)
+                    yield from self.lead(after, stop, least=least - 1, gone=more)
 
     def take(self, point: Point, name: str) -> Iterator[Point]:
         """Take one step, whose guard is among the point's conditions; the ways fork where it leads to two."""
@@ -204,9 +216,7 @@ def changed_by(model: Steps, moment: Moment, choice: Choice, names: Sequence[str
 def renewed(moment: Moment, names: Sequence[str], mark: str) -> Moment:
     """Return the moment with these fields anything, named with ``mark``; ``pc`` stays."""
     fresh = unknown(Moment)
-    return replace(
-        moment, **{name: _renamed(getattr(fresh, name), mark) for name in names if name != "pc"}
-    )
+    return replace(moment, **{name: _renamed(getattr(fresh, name), mark) for name in names if name != "pc"})
 
 
 @cache
@@ -258,9 +268,7 @@ def _leaving() -> dict[Pc, tuple[str, ...]]:
     """Return the driver's steps by the place where they are taken; those that begin an operation are left out."""
     model, choice, moment = Steps(EverySize()), unknown(Choice), unknown(Moment)
     begins = [
-        name
-        for name in DRIVER
-        if model.take(name, replace(moment, pc=Pc.IDLE), choice).guard is not False
+        name for name in DRIVER if model.take(name, replace(moment, pc=Pc.IDLE), choice).guard is not False
     ]
     return {
         pc: tuple(
