@@ -26,6 +26,8 @@ from ..validation.options import Options
 from ..validation.report import ValidationReport
 from ..validation.variants import Variant, build_variants, check_variant
 from .seconds import Seconds
+from .symbolic import HELP as SYMBOLIC_HELP
+from .symbolic import symbolic as explored
 
 _PLACES = ("-I", "-L", "-iquote", "-isystem", "-idirafter", "-include", "-imacros")
 """Flags of the compiler that a path follows, in the same word or the next."""
@@ -218,6 +220,7 @@ def _checked_places(*paths: Path | None) -> None:
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), metavar="FILE", help="Write a page for a browser."
 )
+@click.option("--symbolic", type=click.IntRange(min=1), metavar="K", help=SYMBOLIC_HELP)
 @click.option("-v", "--verbose", is_flag=True, help="Show the checks that passed, too, and every clause.")
 def validate(
     libraries: tuple[Path, ...],
@@ -239,6 +242,7 @@ def validate(
     as_json: bool,
     junit_file: Path | None,
     html_file: Path | None,
+    symbolic: int | None,
     verbose: bool,
 ) -> int:  # fmt: skip
     """Drive a driver in a shared library, play the device, and give a verdict per clause of VIRTIO 1.3.
@@ -253,13 +257,20 @@ def validate(
     flags = _flags(cflags, source)
     variants = _given(libraries, source, accesses, coverage, timeout)
     targets = [_Target(library, variants) for library in libraries]
-    targets += [_built(source, plain, flags, timeout)] if source is not None else []
+    targets += [_built(source, plain or symbolic is not None, flags, timeout)] if source is not None else []
     narrate = sys.stderr.isatty() and not as_json
     options = Options(
         quick=quick, fail_fast=fail_fast, by_meaning=by_meaning, seed=seed, hang_seconds=timeout, jobs=jobs,
         deadline=deadline, sizes=checked_sizes(sizes) or None, traces=traces,
         progress=(lambda stage: click.echo(f"  {stage}", err=True)) if narrate else None,
     )  # fmt: skip
+    if symbolic is not None:
+        given = (("--quick", quick), ("--hostile", hostile), ("--junit", junit_file), ("--html", html_file))
+        others = [
+            name for name, value in (*given, ("--accesses", accesses), ("--coverage", coverage)) if value
+        ]
+        paths = [target.library for target in targets]
+        return explored(paths, symbolic, options, as_json=as_json, others=others, verbose=verbose)
     console = Console(highlight=False, soft_wrap=True)
     show = None if as_json else lambda report: render(report, console, verbose=verbose)
     reports = [_validated(target, options, hostile, show) for target in targets]
