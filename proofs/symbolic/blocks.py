@@ -3,7 +3,7 @@
 from typing import Any
 
 from .errors import Unmodelled
-from .memory import Piece, alive, content, end_of, get, locate, put, shown
+from .memory import Piece, alive, array, end_of, get, locate, put, shown
 from .pointers import sound
 from .state import Ended, Site, State
 from .values import (
@@ -168,10 +168,7 @@ def _write_range(site: Site, made: Object, field: Field, first: Number, end: Num
     if equal(first, field.low) is True and equal(end, end_of(field)) is True:
         state.write(made, field.name, new)
         return
-    try:
-        old = state.read(made, field.name)
-    except KeyError:
-        raise Unmodelled(f"{made.name}.{field.name} has no content", site.place) from None
+    old = array(site, made, field)
 
     def at(index: Number) -> Any:
         return choose(plain(conjunction([plain(index >= first), plain(index < end)])), new(index), old(index))
@@ -217,11 +214,11 @@ def _moved(site: Site, source: Object, field: Field, first: Number, end: Number,
         if shift is None:
             continue
         moved = shift.number()
-        site.oblige("in-bounds", f"copy from {source.name}", plain(first + moved >= other.low))
-        site.oblige("in-bounds", f"copy from {source.name}", plain(end + moved <= end_of(other)))
-        old = content(site, source, Piece(other, moved, 0, other.bytes)) and site.state.read(
-            source, other.name
-        )
+        none = plain(first >= end)
+        for goal in (first + moved >= other.low, end + moved <= end_of(other)):
+            reaches = negation(conjunction([negation(none), negation(plain(goal))]))
+            site.oblige("in-bounds", f"copy from {source.name}.{other.name}", reaches)
+        old = array(site, source, other)
         return lambda index: old(index + moved)
     raise Unmodelled(f"a copy from {source.name} at {shown(apart)}, which has no such elements", site.place)
 

@@ -116,9 +116,7 @@ def _candidates(site: Site, made: Object, offset: Offset, size: int) -> Piece | 
         skip = apart.constant % field.stride
         index = apart.plus(Offset(-skip)).divided(field.stride)
         if index is not None and skip < (1 if size else field.bytes):
-            piece = Piece(field, index.number(), skip, field.bytes)
-            if site.state.holds(_in_range(piece)) is not False or not found:
-                found.append(piece)
+            found.append(Piece(field, index.number(), skip, field.bytes))
     sure = [piece for piece in found if site.state.holds(_in_range(piece)) is not False] or found[:1]
     if len(sure) > 1:
         names = ", ".join(piece.field.name for piece in sure)
@@ -187,11 +185,16 @@ def _owe_alignment(site: Site, made: Object, offset: Offset, align: int) -> None
 
 def content(site: Site, made: Object, piece: Piece) -> Any:
     """Return what the cell of a piece holds, all of it."""
-    try:
-        held = site.state.read(made, piece.field.name)
-    except KeyError:
-        raise Unmodelled(f"{made.name}.{piece.field.name} has no content", site.place) from None
+    held = array(site, made, piece.field)
     return plain(held(piece.index)) if piece.field.stride else plain(held)
+
+
+def array(site: Site, made: Object, field: Field) -> Any:
+    """Return what a field holds, of an array the map. Raises Unmodelled if there is nothing."""
+    try:
+        return site.state.read(made, field.name)
+    except KeyError:
+        raise Unmodelled(f"{made.name}.{field.name} has no content", site.place) from None
 
 
 def get(site: Site, made: Object, pieces: tuple[Piece, ...]) -> Any:
@@ -235,10 +238,7 @@ def _set(site: Site, made: Object, piece: Piece, value: Any) -> None:
     if not piece.field.stride:
         state.write(made, name, value)
         return
-    try:
-        old = state.read(made, name)
-    except KeyError:
-        raise Unmodelled(f"{made.name}.{name} has no content", site.place) from None
+    old = array(site, made, piece.field)
     state.write(made, name, hold_at(old, piece.index, _encoded(site, value)))
 
 

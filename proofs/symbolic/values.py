@@ -224,13 +224,13 @@ UNDEFINED = Undefined()
 
 def plain(value: Any) -> Any:
     """Return a numeral as int, true and false as bool, all else as it is."""
-    if isinstance(value, z3.ExprRef):
-        if z3.is_int_value(value):
+    if isinstance(value, z3.ArithRef):
+        if z3.Z3_is_numeral_ast(value.ctx_ref(), value.as_ast()) and z3.is_int_value(value):
             return int(value.as_long())
-        if z3.is_true(value):
-            return True
-        if z3.is_false(value):
-            return False
+    elif isinstance(value, z3.BoolRef):
+        known = z3.Z3_get_bool_value(value.ctx_ref(), value.as_ast())
+        if known != z3.Z3_L_UNDEF:
+            return bool(known == z3.Z3_L_TRUE)
     return value
 
 
