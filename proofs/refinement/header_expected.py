@@ -11,7 +11,7 @@ from typing import Any
 import z3
 
 from ...model.header import Features, Header, Packet
-from .header_numbers import as_numbers
+from .header_numbers import as_numbers, value_of
 
 ROOM = 48
 """Bytes of the memory that a header is written to: sk_buff.cb in Linux 3.11. Those behind the header stay."""
@@ -57,20 +57,15 @@ class Expected:
 
     def shown(self, model: z3.ModelRef) -> dict[str, Any]:
         """Return the inputs in a model of the solver, as plain data."""
-
-        def value(term: Any) -> Any:
-            found = model.eval(term.translate(model.ctx), model_completion=True)
-            return found.as_long() if z3.is_int_value(found) else z3.is_true(found)
-
         return {
             "profile": "linux-3.11" if self.linux else "virtio-1.x",
-            **{name: value(term) for name, term in (self.numbers | self.flags).items()},
-            "memory": [value(byte) for byte in self.old],
+            **{name: value_of(term, model) for name, term in (self.numbers | self.flags).items()},
+            "memory": [value_of(byte, model) for byte in self.old],
         }
 
 
 def expected(linux: bool, flag: Callable[[str], z3.BoolRef] = z3.Bool) -> Expected:
-    """Return what is expected in a profile. ``flag`` makes the flags, which may be formulas of other inputs."""
+    """Return what is expected in a profile. ``flag`` makes the flags, which may be other inputs' formulas."""
     header = Header()
     header.linux = z3.BoolVal(linux)
     header.features = Features(**{name: flag(name) for name in BITS})

@@ -1,4 +1,4 @@
-"""A module of the Python reference, to be run on numbers of any value: its own functions, its libraries stood in for.
+"""A module of the Python reference, to be run on numbers of any value.
 
 The functions are the module's own code objects. Where they ask a library for what numbers of any value can't
 give (struct packs bytes, a dict hashes its keys), something that does the same for them is put in its place.

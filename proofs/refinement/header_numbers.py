@@ -1,7 +1,7 @@
 """Bit-vectors as whole numbers: a formula on bits, said again of numbers from 0 to 2^width - 1.
 
-The model of the header speaks of bits, code that is followed of numbers. What a formula of the model is made of
-has an exact meaning in numbers; an operation that is not known here is an error. Nothing wraps that is put
+The model of the header speaks of bits, code that is followed of numbers. What a formula of the model is made
+of has an exact meaning in numbers; an operation that is not known here is an error. Nothing wraps that is put
 together here: the model neither adds nor shifts.
 """
 
@@ -81,3 +81,10 @@ def _either_bit(numbers: list[Any], width: int) -> Any:
         z3.Or([_cut(number, place, place + 1, width + 1) == 1 for number in numbers]) for place in places
     ]
     return z3.Sum([z3.If(flag, 1 << place, 0) for place, flag in zip(places, flags, strict=True)])
+
+
+def value_of(term: Any, model: z3.ModelRef) -> Any:
+    """Return a number or flag in a model of the solver, as plain data."""
+    here = term if term.ctx == model.ctx else term.translate(model.ctx)
+    found = model.eval(here, model_completion=True)
+    return found.as_long() if z3.is_int_value(found) else z3.is_true(found)
