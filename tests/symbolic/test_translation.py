@@ -19,7 +19,8 @@ from ringproof.proofs.symbolic.state import State
 
 from .translation import Comparison, Subject, Watched, compare, modules
 from .translation_corpus import corpus, drivers
-from .translation_table import KINDS, Row, ir_text, rows
+from .translation_row import Row
+from .translation_table import KINDS, ir_text, rows
 
 # Samples of each function; more find more. Seeds differ by SEED, so that a long run need not repeat itself.
 SAMPLES = int(os.environ.get("RINGPROOF_TRANSLATION_SAMPLES", "4"))

@@ -264,7 +264,7 @@ def _queues() -> list[Subject]:
         ("vq", "free_head"): N,
         ("vq", "num_free"): N + 1,
         ("desc", "next"): N,
-        ("used", "ring.id"): N + 1,
+        ("used", "ring.0"): N + 1,
     }
 
     def subject(name: str, parameters: tuple[int | str, ...], result: int, **more: Any) -> Subject:
