@@ -3,6 +3,7 @@
 import z3
 
 from .errors import Unmodelled
+from .shapes import shape
 from .state import Site
 from .values import Flag, Number, Offset, choose, conjunction, equal, negation
 from .wrapping import of_numerals, over, wrap
@@ -39,9 +40,24 @@ def zeros(number: Number) -> int:
     """Return how many of the lowest bits are seen to be 0 (64 for 0)."""
     if isinstance(number, int):
         return (number & -number).bit_length() - 1 if number else 64
-    if z3.is_int_value(number):
-        return zeros(int(number.as_long()))
-    kind, children = number.decl().kind(), number.children()
+    known = _ZEROS.get(number.ast.value)
+    if known is not None:
+        return known[1]
+    found = _zeros(number)
+    if len(_ZEROS) >= _MOST:
+        _ZEROS.clear()
+    _ZEROS[number.ast.value] = (number, found)
+    return found
+
+
+_ZEROS: dict[int, tuple[z3.ArithRef, int]] = {}
+_MOST = 100_000
+
+
+def _zeros(number: z3.ArithRef) -> int:
+    kind, children, value = shape(number)
+    if value is not None:
+        return zeros(value)
     if kind in (z3.Z3_OP_ADD, z3.Z3_OP_SUB):
         return min(zeros(child) for child in children)
     if kind == z3.Z3_OP_MUL:

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import z3
 
+from .shapes import shape
 from .values import Number
 
 Interval: TypeAlias = tuple[float, float]
@@ -36,7 +37,7 @@ class Bounds:
         """Take down that the term is from low to high."""
         if isinstance(term, int):
             return
-        key = term.get_id()
+        key = term.ast.value
         _, old_low, old_high = self._noted.get(key, (term, *UNKNOWN))
         if low > old_low or high < old_high:
             self._noted[key] = (term, max(low, old_low), min(high, old_high))
@@ -51,10 +52,12 @@ class Bounds:
 
     def of(self, term: Number) -> Interval:
         """Return an interval the term lies in."""
-        return (term, term) if isinstance(term, int) else self._of(term, _DEEP)
+        return self._of(term, _DEEP)
 
-    def _of(self, term: z3.ExprRef, deep: int) -> Interval:
-        key = term.get_id()
+    def _of(self, term: Number, deep: int) -> Interval:
+        if isinstance(term, int):
+            return term, term
+        key = term.ast.value
         known = self._found.get(key)
         if known is not None:
             return known[1:]
@@ -67,11 +70,9 @@ class Bounds:
         return low, high
 
     def _shape(self, term: z3.ExprRef, deep: int) -> Interval:
-        kind = term.decl().kind()
-        if kind == z3.Z3_OP_ANUM:
-            value = int(term.as_long())
+        kind, children, value = shape(term)
+        if value is not None:
             return value, value
-        children = term.children()
         if kind == z3.Z3_OP_ADD:
             parts = [self._of(child, deep) for child in children]
             return sum(low for low, _ in parts), sum(high for _, high in parts)
@@ -89,8 +90,8 @@ class Bounds:
             return min(one[0], other[0]), max(one[1], other[1])
         if kind == z3.Z3_OP_MUL and len(children) == 2:
             return _product(self._of(children[0], deep), self._of(children[1], deep))
-        if kind in (z3.Z3_OP_MOD, z3.Z3_OP_IDIV) and z3.is_int_value(children[1]):
-            divisor = int(children[1].as_long())
+        if kind in (z3.Z3_OP_MOD, z3.Z3_OP_IDIV) and isinstance(children[1], int):
+            divisor = children[1]
             low, high = self._of(children[0], deep)
             if divisor > 0 and kind == z3.Z3_OP_MOD:
                 return (low, high) if low >= 0 and high < divisor else (0, divisor - 1)

@@ -108,7 +108,12 @@ class Environment:
 
     def feasible(self, state: State) -> bool:
         """Return whether the path can be taken; True where a small solver doesn't know."""
+        if state.witnessed():
+            return True
         solver = z3.Solver()
         solver.set("rlimit", self.rlimit)
         solver.add(*state.facts, *state.path)
-        return bool(solver.check() != z3.unsat)
+        answer = solver.check()
+        if answer == z3.sat:
+            state.witness = (solver.model(), len(state.facts), len(state.path))
+        return bool(answer != z3.unsat)

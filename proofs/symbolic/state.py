@@ -8,6 +8,7 @@ import z3
 
 from .bounds import Bounds
 from .ir import Block, Function, Local, Place
+from .shapes import shape
 from .values import Flag, Number, Object, Pointer, negation, plain
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class State:
 
     ``memory``: for each object and field a value, or a callable from index to value if the field is an array.
     ``path``: conditions; ``facts``: what holds from the start; ``extra``: the environment's own, forked
-    shallowly, so keep immutable values there. ``handles``: objects known by their handle.
+    shallowly, so keep immutable values there. ``handles``: objects known by their handle. ``witness``: a
+    model of the first so many facts and conditions, for ``witnessed``.
     """
 
     def __init__(self, facts: tuple[z3.BoolRef, ...] = ()) -> None:
@@ -83,6 +85,7 @@ class State:
         self.handles: dict[object, tuple[Any, Object]] = {}
         self.bounds = Bounds()
         self.frames: list[Frame] = []
+        self.witness: tuple[z3.ModelRef, int, int] | None = None
         self._assumed: dict[int, z3.BoolRef] = {}
         for fact in facts:
             self.know(fact)
@@ -98,6 +101,7 @@ class State:
         other.handles = dict(self.handles)
         other.bounds = self.bounds.fork()
         other.frames = [frame.fork() for frame in self.frames]
+        other.witness = self.witness
         other._assumed = dict(self._assumed)
         return other
 
@@ -112,6 +116,17 @@ class State:
         """Add a condition to the path. Raises Ended if it is false, or known not to hold."""
         for each in self._new(flag):
             self.path += (each,)
+
+    def witnessed(self) -> bool:
+        """Return whether a model found earlier on the path shows that it can be taken as far as here."""
+        if self.witness is None:
+            return False
+        model, facts, path = self.witness
+        new = [*self.facts[facts:], *self.path[path:]]
+        if not all(z3.is_true(model.eval(each, model_completion=True)) for each in new):
+            return False
+        self.witness = (model, len(self.facts), len(self.path))
+        return True
 
     def holds(self, flag: Flag) -> bool | None:
         """Return whether a flag holds, if it is a constant, is among the conditions, or intervals tell."""
@@ -139,6 +154,8 @@ class State:
             return []
         if z3.is_and(flag):
             return [each for part in flag.children() for each in self._new(part)]
+        if z3.is_not(flag) and z3.is_or(flag.arg(0)):
+            return [each for part in flag.arg(0).children() for each in self._new(negation(part))]
         known = self.holds(flag)
         if known is False:
             raise Ended
@@ -245,10 +262,11 @@ _KINDS = {
 
 def _sides(flag: z3.BoolRef) -> tuple[str, Any, Any] | None:
     """A comparison of integers as kind (= < <=) and sides, or none if it is something else."""
-    found = _KINDS.get(flag.decl().kind()) if flag.num_args() == 2 else None
-    if found is None or not z3.is_int(flag.arg(0)):
+    kind, children, _ = shape(flag)
+    found = _KINDS.get(kind)
+    if found is None or not isinstance(children[0], int | z3.ArithRef) or isinstance(children[0], bool):
         return None
-    one, other = plain(flag.arg(0)), plain(flag.arg(1))
+    one, other = children
     return (found[0], other, one) if found[1] else (found[0], one, other)
 
 

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 
 import z3
 
+from .shapes import plain as plain
+from .shapes import shape
+
 Number: TypeAlias = Any
 """``int`` or ``z3.ArithRef``."""
 
@@ -50,12 +53,18 @@ class Offset:
         Then remainders modulo a multiple of it are dropped, and constants taken next to 0: the form of
         ``(i + 2^64 - 1) mod 2^64`` is ``i - 1``.
         """
-        found: dict[int, tuple[int, z3.ArithRef]] = {}
-        constant = _collect(number, 1, modulus, found)
-        if modulus:
-            constant = (constant + modulus // 2) % modulus - modulus // 2
-        kept = sorted((key, factor * scale, atom) for key, (factor, atom) in found.items() if factor * scale)
-        return Offset(constant * scale, tuple((factor, atom) for _, factor, atom in kept))
+        if isinstance(number, int):
+            if modulus:
+                number = (number + modulus // 2) % modulus - modulus // 2
+            return Offset(number * scale)
+        form = _form(number, modulus)
+        return form if scale == 1 else form.times(scale)
+
+    def times(self, factor: int) -> "Offset":
+        """Return the product."""
+        if not factor:
+            return ZERO
+        return Offset(self.constant * factor, tuple((scale * factor, atom) for scale, atom in self.terms))
 
     def plus(self, other: "Offset", factor: int = 1) -> "Offset":
         """Return the sum, of ``factor`` times the other."""
@@ -102,14 +111,35 @@ class Offset:
 ZERO = Offset(0)
 
 
+_FORMS: dict[tuple[int, int], tuple[z3.ArithRef, Offset]] = {}
+_MOST = 100_000
+
+
+def _form(number: z3.ArithRef, modulus: int) -> Offset:
+    """The normal form of a term; see ``Offset.of``."""
+    key = (number.ast.value, modulus)
+    known = _FORMS.get(key)
+    if known is not None:
+        return known[1]
+    found: dict[int, tuple[int, z3.ArithRef]] = {}
+    constant = _collect(number, 1, modulus, found)
+    if modulus:
+        constant = (constant + modulus // 2) % modulus - modulus // 2
+    kept = sorted((key, factor, atom) for key, (factor, atom) in found.items() if factor)
+    form = Offset(constant, tuple((factor, atom) for _, factor, atom in kept))
+    if len(_FORMS) >= _MOST:
+        _FORMS.clear()
+    _FORMS[key] = (number, form)
+    return form
+
+
 def _collect(number: Number, factor: int, modulus: int, found: dict[int, tuple[int, z3.ArithRef]]) -> int:
     """Add the atoms of ``factor * number`` to those found; return the constant part."""
     if isinstance(number, int):
         return factor * number
-    if z3.is_int_value(number):
-        return factor * int(number.as_long())
-    kind = number.decl().kind()
-    children = number.children()
+    kind, children, value = shape(number)
+    if value is not None:
+        return factor * int(value)
     if kind == z3.Z3_OP_ADD:
         return sum(_collect(child, factor, modulus, found) for child in children)
     if kind == z3.Z3_OP_SUB:
@@ -118,11 +148,11 @@ def _collect(number: Number, factor: int, modulus: int, found: dict[int, tuple[i
     if kind == z3.Z3_OP_UMINUS:
         return _collect(children[0], -factor, modulus, found)
     if kind == z3.Z3_OP_MUL and len(children) == 2:
-        for one, other in (children, reversed(children)):
-            if z3.is_int_value(one):
-                return _collect(other, factor * int(one.as_long()), modulus, found)
-    if kind == z3.Z3_OP_MOD and modulus and z3.is_int_value(children[1]):
-        divisor = int(children[1].as_long())
+        for one, other in (children, children[::-1]):
+            if isinstance(one, int):
+                return _collect(other, factor * one, modulus, found)
+    if kind == z3.Z3_OP_MOD and modulus and isinstance(children[1], int):
+        divisor = children[1]
         if divisor > 0 and divisor % modulus == 0:
             return _collect(children[0], factor, modulus, found)
     old = found.get(number.get_id(), (0, number))[0]
@@ -220,18 +250,6 @@ class Pieces:
 
 NULL = Null()
 UNDEFINED = Undefined()
-
-
-def plain(value: Any) -> Any:
-    """Return a numeral as int, true and false as bool, all else as it is."""
-    if isinstance(value, z3.ArithRef):
-        if z3.Z3_is_numeral_ast(value.ctx_ref(), value.as_ast()) and z3.is_int_value(value):
-            return int(value.as_long())
-    elif isinstance(value, z3.BoolRef):
-        known = z3.Z3_get_bool_value(value.ctx_ref(), value.as_ast())
-        if known != z3.Z3_L_UNDEF:
-            return bool(known == z3.Z3_L_TRUE)
-    return value
 
 
 def choose(flag: Flag, then: Any, otherwise: Any) -> Any:

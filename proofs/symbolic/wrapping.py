@@ -5,8 +5,9 @@ from typing import Any
 
 import z3
 
+from .shapes import shape
 from .state import Site
-from .values import Number, Offset, choose, plain
+from .values import Number, Offset, choose
 
 
 def signed(site: Site, number: Number, width: int) -> Number:
@@ -35,10 +36,9 @@ def wrap(site: Site, number: Number, width: int) -> Number:
     low, high = site.state.bounds.of(number)
     if low >= 0 and high < whole:
         return number
-    if number.decl().kind() == z3.Z3_OP_ITE:
-        leaves = [plain(leaf) for leaf in number.children()[1:]]
-        if any(isinstance(leaf, int) for leaf in leaves):
-            return choose(number.arg(0), wrap(site, leaves[0], width), wrap(site, leaves[1], width))
+    kind, children, _ = shape(number)
+    if kind == z3.Z3_OP_ITE and any(isinstance(leaf, int) for leaf in children[1:]):
+        return choose(children[0], wrap(site, children[1], width), wrap(site, children[2], width))
     shorter = Offset.of(number, 1, whole).number()
     if isinstance(shorter, int):
         return shorter % whole
@@ -52,14 +52,15 @@ def over(function: Callable[[Number], Any], number: Number, deep: int = 6) -> An
     """Return the function of a number; of a choice between numerals, the choice between its results."""
     if isinstance(number, int) or not of_numerals(number, deep):
         return function(number)
-    flag, then, otherwise = number.children()
-    return choose(flag, over(function, plain(then), deep - 1), over(function, plain(otherwise), deep - 1))
+    flag, then, otherwise = shape(number).children
+    return choose(flag, over(function, then, deep - 1), over(function, otherwise, deep - 1))
 
 
-def of_numerals(number: z3.ArithRef, deep: int = 6) -> bool:
+def of_numerals(number: Number, deep: int = 6) -> bool:
     """Return whether a term is a numeral, or an If whose leaves are."""
-    if z3.is_int_value(number):
+    if isinstance(number, int):
         return True
-    if not deep or not z3.is_app_of(number, z3.Z3_OP_ITE):
-        return False
-    return all(of_numerals(child, deep - 1) for child in number.children()[1:])
+    kind, children, value = shape(number)
+    if value is not None:
+        return True
+    return deep > 0 and kind == z3.Z3_OP_ITE and all(of_numerals(child, deep - 1) for child in children[1:])
