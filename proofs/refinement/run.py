@@ -7,8 +7,8 @@ them read the code and ask (``examination``).
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from .. import pool
 from ..cache import Cache
@@ -26,6 +26,16 @@ _IN: dict[Kind, str] = {"reference": "the reference", "c": "C", "machine code": 
 
 Seed = Callable[[str, Kind], Examined]
 """What makes a copy of the code with a defect: of an id, in code of a kind."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a defect: what it breaks, what is proved in spite of it, and why others are open."""
+
+    mutant: str
+    broken: tuple[str, ...]
+    spared: tuple[str, ...]
+    undecided: Mapping[str, str]
 
 
 def titled(refinement: Refinement) -> str:
@@ -47,7 +57,7 @@ def prove(
     seed: Seed | None = None,
     jobs: int = 0,
     on_result: Callable[[TheoremResult], None] | None = None,
-    on_mutant: Callable[[str, tuple[str, ...]], None] | None = None,
+    on_mutant: Callable[[Fate], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
     cache: Cache | None = None,
@@ -59,7 +69,7 @@ def prove(
     report go by ``defect``. ``jobs`` is the number of processes (0: one per processor).
 
     ``on_result`` hears each refinement in the order of ``find``, as soon as its verdict and those before are
-    known, ``on_mutant`` each defect with the refinements it breaks, ``on_progress`` how many parts are done,
+    known, ``on_mutant`` the fate of each defect, ``on_progress`` how many parts are done,
     and of how many, ``on_warning`` what was wrong with the cache. An interrupt (Ctrl-C) ends the run, not the
     report.
 
@@ -134,13 +144,13 @@ class _Run:
         chosen: Sequence[Refinement],
         kill: bool,
         on_result: Callable[[TheoremResult], None] | None,
-        on_mutant: Callable[[str, tuple[str, ...]], None] | None,
+        on_mutant: Callable[[Fate], None] | None,
     ) -> None:
         self._chosen = {refinement.name: refinement for refinement in chosen}
         self._on_result, self._on_mutant = on_result, on_mutant
         self._found: dict[str, dict[int, Finding]] = {name: {} for name in self._chosen}
         self._told: list[str] = []
-        self._tried: dict[str, dict[str, Verdict]] = {}
+        self._tried: dict[str, dict[str, Sequence[Finding]]] = {}
         self._due: dict[str, list[str]] = {}
         for kind in _IN if kill else ():
             for refinement in chosen:
@@ -155,7 +165,7 @@ class _Run:
             self._found[task.refinement].update({found.part: found for found in outcome.findings})
         else:
             name = defect(task.mutant, self._chosen[task.refinement].code)
-            self._tried.setdefault(name, {})[task.refinement] = _fate(outcome.findings)
+            self._tried.setdefault(name, {})[task.refinement] = outcome.findings
         self._tell()
 
     def _tell(self) -> None:
@@ -171,7 +181,7 @@ class _Run:
                 return
             self._told.append(mutant)
             if self._on_mutant:
-                self._on_mutant(mutant, self._broken(mutant))
+                self._on_mutant(self._told_of(mutant))
 
     def report(self, seconds: float, interrupted: bool) -> ProofReport:
         """Return everything known; a refinement that was not completed is unknown."""
@@ -228,7 +238,27 @@ class _Run:
         """Return what becomes of a refinement on a defect: only what was proved can be broken by it."""
         if not self._complete(name) or self._result(name).verdict != "proved":
             return "unknown"
-        return self._tried.get(mutant, {}).get(name, "unknown")
+        return _fate(self._tried.get(mutant, {}).get(name, ()))
+
+    def _told_of(self, mutant: str) -> Fate:
+        fates = {name: self._fate(mutant, name) for name in self._due[mutant]}
+        return Fate(
+            mutant,
+            broken=tuple(name for name, fate in fates.items() if fate == "refuted"),
+            spared=tuple(name for name, fate in fates.items() if fate == "proved"),
+            undecided={name: self._why(mutant, name) for name, fate in fates.items() if fate == "unknown"},
+        )
+
+    def _why(self, mutant: str, name: str) -> str:
+        """Return why it is not known what becomes of a refinement on a defect."""
+        if self._result(name).verdict != "proved":
+            return "is not proved without it"
+        parts = self._chosen[name].parts
+        return next(
+            f"{parts[found.part].label}: {reason}"
+            for found in self._tried[mutant][name]
+            if (reason := _reason(found))
+        )
 
     def _broken(self, mutant: str) -> tuple[str, ...]:
         return tuple(name for name in self._due[mutant] if self._fate(mutant, name) == "refuted")
@@ -241,7 +271,15 @@ class _Run:
 def _fate(findings: Sequence[Finding]) -> Verdict:
     if any(found.refuted for found in findings):
         return "refuted"
-    return "proved" if all(found.unchanged or found.proved for found in findings) else "unknown"
+    return "proved" if findings and not any(map(_reason, findings)) else "unknown"
+
+
+def _reason(found: Finding) -> str:
+    """Return why a part is neither proved nor refuted, or an empty text."""
+    if found.missing or found.unchanged or found.proved:
+        return found.missing
+    open_ = next((each for each in found.obligations if each.verdict == "unknown"), None)
+    return f"{open_.label}: {open_.reason or 'no answer'}" if open_ else "nothing was asked"
 
 
 def _judged(details: Sequence[ObligationResult]) -> tuple[Verdict, str]:

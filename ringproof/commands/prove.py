@@ -294,9 +294,7 @@ def prove(
             of_code = refinement.discharge(
                 request,
                 on_result=None if quiet else lambda result: console.print(refinement.result_line(result)),
-                on_mutant=None
-                if quiet
-                else lambda mutant, broken: console.print(refinement.mutant_line(mutant, broken, code)),
+                on_mutant=None if quiet else lambda fate: console.print(refinement.mutant_line(fate)),
                 on_progress=tell,
                 on_warning=_warn,
             )

@@ -1,7 +1,7 @@
 """What ``prove`` does with code: ``--refinement`` shows that it does what the model does."""
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -137,7 +137,7 @@ def discharge(
     request: Request,
     *,
     on_result: Callable[[TheoremResult], None] | None = None,
-    on_mutant: Callable[[str, tuple[str, ...]], None] | None = None,
+    on_mutant: Callable[[run.Fate], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> ProofReport:
@@ -241,17 +241,17 @@ def _text(value: Any) -> str:
     return " ".join(str(value).split())
 
 
-def mutant_line(mutant: str, broken: tuple[str, ...], names: Collection[str]) -> str:
-    """One defect in code, and which of the named refinements it breaks, as rich markup."""
-    name, _, where = mutant.partition(" ")
+def mutant_line(fate: run.Fate) -> str:
+    """One defect in code, and what becomes of each refinement that it should break, as rich markup."""
+    name, _, where = fate.mutant.partition(" ")
     title = f"{DESCRIBED[name].title}, {where}" if name in DESCRIBED else where
-    due = [each for each in find().values() if name in each.broken_by and each.name in names]
-    due = [each for each in due if run.defect(name, each.code) == mutant]
-    spared = [each.name for each in due if each.name not in broken]
-    verdict = f"killed by {', '.join(broken)}" if broken else ""
-    if spared:
-        verdict += f"{'; ' if broken else ''}[bold red]not killed by {', '.join(spared)}[/]"
-    return f"[bold]{name:4}[/] {escape(title)}\n     [dim]{verdict}[/]"
+    lines = [f"[bold]{name:4}[/] {escape(title)}"]
+    if fate.broken:
+        lines.append(f"     [dim]killed by {', '.join(fate.broken)}[/]")
+    if fate.spared:
+        lines.append(f"     [bold red]survives {', '.join(fate.spared)}[/]")
+    lines += [f"     [yellow]unknown: {other}: {escape(why)}[/]" for other, why in fate.undecided.items()]
+    return "\n".join(lines)
 
 
 def titles() -> dict[str, str]:

@@ -112,7 +112,7 @@ def test_defects_are_seeded(capsys: pytest.CaptureFixture[str], code: Path) -> N
     assert run(["prove", "fake-add", "--kill", "-j", "1"]) == 1
     out = capsys.readouterr().out
     assert "X2   " in out
-    assert ", in C\n     not killed by fake-add\n" in out
+    assert ", in C\n     survives fake-add\n" in out
     assert run(["prove", "fake-kick", "fake-add", "--kill", "--json", "-j", "1"]) == 1
     data = json.loads(capsys.readouterr().out)
     assert data["kills"] == {"X1 in C": ["fake-kick", "fake-add"], "X2 in C": []}

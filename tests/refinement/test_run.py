@@ -11,7 +11,7 @@ from ringproof.proofs.cache import Cache
 from ringproof.proofs.refinement import examination
 from ringproof.proofs.refinement.examination import Examined, Task, examine
 from ringproof.proofs.refinement.refinement import Kind
-from ringproof.proofs.refinement.run import prove, titled, untried
+from ringproof.proofs.refinement.run import Fate, prove, titled, untried
 from ringproof.proofs.report import ProofReport, TheoremResult
 from tests.refinement import fakes
 
@@ -81,17 +81,20 @@ def test_what_is_wrong_is_refuted(tmp_path: Path) -> None:
 
 def test_defects_are_tried_where_they_are_due(tmp_path: Path) -> None:
     """A defect kills by refutation, and survives a proof; what is unknown decides nothing."""
-    heard: dict[str, tuple[str, ...]] = {}
+    heard: list[Fate] = []
     report = prove(
         ["fake-add", "fake-keyless", "fake-lacking"],
         Examined(fakes.source(tmp_path / "c")),
         fakes.refinements,
         seed=_seed(tmp_path / "seeded"),
         jobs=2,
-        on_mutant=lambda mutant, broken: heard.update({mutant: broken}),
+        on_mutant=heard.append,
     )
     assert report.kills == {"X1 in C": ("fake-add",), "X2 in C": ()}
-    assert heard == report.kills
+    assert heard == [
+        Fate("X1 in C", ("fake-add",), ("fake-keyless",), {"fake-lacking": "is not proved without it"}),
+        Fate("X2 in C", (), ("fake-add",), {}),
+    ]
     assert report.survivors == ("X1 in C", "X2 in C")
     assert report.undecided == {"X1 in C": ("fake-lacking",)}
     assert [result.mutants_killed for result in report.theorems] == [("X1 in C",), (), ()]
