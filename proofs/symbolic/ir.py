@@ -5,7 +5,7 @@ type it steps over. Sizes and offsets are in bytes, of the module's own data lay
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeAlias
 
 
@@ -327,7 +327,7 @@ def _told(value: object) -> str:
         return f"({', '.join(_told(element) for element in value)})"
     if isinstance(value, StructType) and value.name:
         return value.name
-    if hasattr(value, "__dataclass_fields__"):
+    if is_dataclass(value):
         parts = (
             f"{field.name}={_told(getattr(value, field.name))}"
             for field in fields(value)
@@ -342,7 +342,7 @@ def _structs(value: object) -> Iterator[StructType]:
     if isinstance(value, tuple):
         for element in value:
             yield from _structs(element)
-    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, Place):
+    elif is_dataclass(value) and not isinstance(value, Place):
         if isinstance(value, StructType) and value.name:
             yield value
         for field in fields(value):

@@ -1,5 +1,6 @@
 """Reading LLVM IR: nothing is lost or changed; what is no IR of the pinned clang is refused in one line."""
 
+import random
 import re
 import subprocess
 from collections import Counter
@@ -373,6 +374,34 @@ def test_invalid_debug_information_is_refused_quietly(capfd: pytest.CaptureFixtu
     with pytest.raises(IRVersion, match="invalid LLVM IR"):
         read_ir(swapped)
     assert capfd.readouterr() == ("", "")
+
+
+def test_texts_with_faults_are_read_or_refused() -> None:
+    """Texts with lines lost, doubled or shuffled, or numbers changed, are read or refused: nothing else."""
+    source = random.Random(5)
+    lines = compile_ir(C / "net_header.c", [C]).split("\n")
+    refused = 0
+    for _ in range(120):
+        changed = list(lines)
+        index = source.randrange(len(lines))
+        match source.randrange(4):
+            case 0:
+                del changed[index]
+            case 1:
+                changed.insert(index, source.choice(lines))
+            case 2:
+                words = changed[index].split(" ")
+                source.shuffle(words)
+                changed[index] = " ".join(words)
+            case _:
+                other = source.choice(("0", "1", "65", "4294967296", "18446744073709551616"))
+                changed[index] = re.sub(r"\d+", other, changed[index], count=1)
+        try:
+            read_ir("\n".join(changed))
+        except IRVersion as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 30
 
 
 def test_opcodes_have_the_names_of_the_text() -> None:

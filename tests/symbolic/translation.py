@@ -125,7 +125,7 @@ class Subject:
     result: int
     values: Mapping[str, Any] = field(default_factory=dict)
     pointers: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    numbers: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    numbers: Mapping[tuple[object, ...], int] = field(default_factory=dict)
     limits: Mapping[object, int] = field(default_factory=dict)
     terms: bool = True
     defined: Callable[..., bool] = lambda *_: True
@@ -173,11 +173,9 @@ class Comparison:
                     limit = subject.limits.get(position, 1 << parameter)
                     state.within(term, 0, limit - 1)
                     self.terms.append(term)
-            for (name, path, index), term in self.variables.items():
-                limit = subject.limits.get((name, path))
-                if limit is not None:
-                    state.within(term, 0, limit - 1)
-                del index
+            for (name, path, _), term in self.variables.items():
+                if (name, path) in subject.limits:
+                    state.within(term, 0, subject.limits[name, path] - 1)
             self.followed = follow(module, subject.name, self.terms, state)
 
     def run(self, source: random.Random) -> bool:

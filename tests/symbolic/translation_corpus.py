@@ -25,7 +25,7 @@ OUTER = struct(
 )
 NODE = struct("node", ("next", c_void_p), ("value", c_uint32))
 RING = struct("ring", ("flags", c_uint16), ("idx", c_uint16), ("cells", c_uint16 * 4), ("event", c_uint32))
-FLAG = {("s", "flag"): 2}
+FLAG: dict[object, int] = {("s", "flag"): 2}
 
 
 def words(count: int = 4, name: str = "words") -> dict[str, Any]:
@@ -169,7 +169,7 @@ QUEUE = struct(
 def _frames() -> list[Subject]:
     frame = {"frame": FRAME(), "packet": PACKET(), "header": (c_uint8 * 12)()}
     leads = {("frame", "packet"): "packet"}
-    kinds = {("frame", each): 2 for each in ("checksum", "ecn")}
+    kinds: dict[object, int] = {("frame", each): 2 for each in ("checksum", "ecn")}
     return [
         Subject("rp_net_header_bytes", (64, 1), 32),
         Subject(
@@ -257,7 +257,9 @@ def _queues() -> list[Subject]:
         ("ops", "read_segment"): "rp_sg_read()",
         ("data", "token"): "token",
     }
-    numbers = {("vq", "queue_size"): N, ("vq", "indirect"): 0}
+    numbers: dict[tuple[object, ...], int] = {("vq", "queue_size"): N, ("vq", "indirect"): 0}
+    # Chains that end: 0 and 2 lead to 1, that to 3.
+    ending = {("desc", "next", i): after for i, after in enumerate((1, 3, 1, 2))} | {("desc", "flags", 3): 0}
     flags = ("broken", "event_idx", "little_endian", "mended", "callbacks")
     limits: dict[object, int] = {("vq", name): 2 for name in flags}
     limits |= {
@@ -269,7 +271,8 @@ def _queues() -> list[Subject]:
 
     def subject(name: str, parameters: tuple[int | str, ...], result: int, **more: Any) -> Subject:
         own = {**limits, **more.pop("limits", {})}
-        return Subject(name, parameters, result, parts, leads, numbers, own, **more)
+        fixed = {**numbers, **more.pop("numbers", {})}
+        return Subject(name, parameters, result, parts, leads, fixed, own, **more)
 
     return [
         Subject("rp_vq_place", ("place", 32, 32), 0, {"place": PLACEMENT()}, limits={1: 32769, 2: 2}),
@@ -288,7 +291,7 @@ def _queues() -> list[Subject]:
             limits={2: 4, 3: 3},
             terms=False,
         ),
-        subject("rp_vq_get_buf", ("vq", "found", "length"), 32, terms=False),
+        subject("rp_vq_get_buf", ("vq", "found", "length"), 32, numbers=ending, terms=False),
     ]
 
 

@@ -75,14 +75,15 @@ class Memory:
     """Native values by name, and for each an object of the same layout.
 
     Pointer cells hold what ``pointers`` says of them, by value and field: the name of another value, or a
-    function's name and ``()``; null where it says nothing. ``numbers`` are cells that hold one number always.
+    function's name and ``()``; null where it says nothing. ``numbers`` are
+    cells that hold one number always, by value and field, or by the index, too.
     """
 
     def __init__(
         self,
         values: Mapping[str, Any],
         pointers: Mapping[tuple[str, str], str],
-        numbers: Mapping[tuple[str, str], int],
+        numbers: Mapping[tuple[object, ...], int],
     ) -> None:
         self.values = dict(values)
         self.pointers = dict(pointers)
@@ -117,10 +118,8 @@ class Memory:
         for name, value in self.values.items():
             data = bytearray(ctypes.sizeof(value))
             for cell in self.cells(name):
-                if (name, cell.field) in self.numbers:
-                    new = self.numbers[name, cell.field]
-                else:
-                    new = 0 if cell.pointer else draw(name, cell)
+                known = self.known(name, cell)
+                new = known if known is not None else 0 if cell.pointer else draw(name, cell)
                 data[cell.offset : cell.offset + cell.bytes] = new.to_bytes(cell.bytes, "little")
             ctypes.memmove(ctypes.addressof(value), bytes(data), len(data))
             self.start[name] = bytes(data)
@@ -134,6 +133,10 @@ class Memory:
                 if target is not None:
                     data[cell.offset : cell.offset + 8] = self.native(target, library).to_bytes(8, "little")
             ctypes.memmove(ctypes.addressof(value), bytes(data), len(data))
+
+    def known(self, name: str, cell: Cell) -> int | None:
+        """The one number that a cell always holds, if there is one."""
+        return self.numbers.get((name, cell.field, cell.index), self.numbers.get((name, cell.field)))
 
     def held(self, name: str, cell: Cell) -> int:
         """The number a cell was filled with."""
@@ -150,12 +153,13 @@ class Memory:
                 target = self.target(name, cell)
                 if cell.pointer:
                     new: Any = NULL if target is None else target
-                elif terms and (name, cell.field) not in self.numbers:
+                elif terms and self.known(name, cell) is None:
                     new = z3.Int(f"{name}.{cell.field}.{cell.index}")
                     variables[name, cell.field, cell.index] = new
                     state.within(new, 0, (1 << 8 * cell.bytes) - 1)
                 else:
-                    new = self.numbers.get((name, cell.field), self.held(name, cell))
+                    known = self.known(name, cell)
+                    new = self.held(name, cell) if known is None else known
                 if cell.index is None:
                     contents[cell.field] = new
                 else:
