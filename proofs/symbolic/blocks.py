@@ -34,6 +34,8 @@ def run(site: Site, name: str, target: Pointer, second: Any, size: Number) -> li
     target = sound(site, target)
     if made.constant:
         site.oblige("constant", f"{made.name} is written", False)
+    if made.shared and isinstance(second, Undefined):
+        site.oblige("uninitialised", f"what is written to {made.name}", False)
     _owe(site, target, size)
     if name == "llvm.memcpy" and made is second.object:
         _owe_apart(site, target, second, size)

@@ -98,6 +98,11 @@ class Environment:
         del state, one, other, width, place
         return None
 
+    def ones(self, state: State, number: Any, width: int, place: Place) -> Any:
+        """Return how many bits of a number that isn't known are 1, as a term; none: the sum of its bits."""
+        del state, number, width, place
+        return None
+
     def resolve(self, state: State, pointer: Opaque, place: Place) -> list[tuple[State, Pointer]] | None:
         """Return which objects a pointer known by a number may point to, when it is followed.
 

@@ -61,7 +61,11 @@ def execute(
 
 
 def covered(outcomes: Iterable[Outcome]) -> Any:
-    """Return the flag that one of the outcomes' paths is taken: owed for every start."""
+    """Return the flag that one of the outcomes' paths is taken.
+
+    It has to follow from the facts of all outcomes together, which say more than those of the start only that
+    numbers in memory fit their cells. Paths that were cut by the environment are missing.
+    """
     paths = [conjunction(list(outcome.state.path)) for outcome in outcomes]
     return negation(conjunction([negation(path) for path in paths]))
 
@@ -186,7 +190,7 @@ class Executor:
         if answers is not None:
             for each, values in answers:
                 for local, value in values.items():
-                    each.frames[-1].locals[local.name] = plain(value)
+                    each.frames[-1].locals[local.name] = _as_register(each, plain(value), local.type)
             return [each for each, _ in answers]
         frame.entered[name] = frame.entered.get(name, 0) + 1 if back else 0
         if frame.entered[name] > self.environment.unwind:

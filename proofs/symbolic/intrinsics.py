@@ -109,10 +109,13 @@ def _swap(site: Site, width: int, number: Number) -> Number:
     return total
 
 
-def _ones(_: Site, width: int, number: Number) -> Number:
+def _ones(site: Site, width: int, number: Number) -> Number:
     """How many bits are 1."""
     if isinstance(number, int):
         return number.bit_count()
+    known = site.environment.ones(site.state, number, width, site.place)
+    if known is not None:
+        return known
     return z3.Sum([number / (1 << bit) % 2 if bit else number % 2 for bit in range(width)])
 
 

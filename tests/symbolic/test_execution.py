@@ -212,3 +212,57 @@ def test_kick_prepare_of_every_size(module: Module) -> None:
     solver = z3.Solver()
     solver.add(z3.Not(covered(outcomes)))
     assert solver.check() == z3.unsat
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "cuts"),
+    [
+        ("rp_vq_add", (Opaque(z3.Int("segments")), z3.Int("out"), z3.Int("in"), Opaque(z3.Int("cookie"))), 4),
+        ("rp_vq_get_buf", ("token", "length"), 2),
+        ("rp_vq_detach_unused_buf", (), 3),
+        ("rp_vq_enable_cb_delayed", (), 0),
+    ],
+)
+def test_the_virtqueue_of_every_size(
+    module: Module, name: str, arguments: tuple[Any, ...], cuts: int
+) -> None:
+    """Functions run to their ends; what they return is of the kinds they name; nothing owed is false."""
+    made = objects(module)
+    environment = Surroundings()
+    values = [Pointer(made[each]) if isinstance(each, str) else each for each in arguments]
+    outcomes = list(execute(module, name, [Pointer(made["vq"]), *values], begin(made), environment))
+    assert environment.cuts == cuts
+    numbers = {outcome.result for outcome in outcomes if isinstance(outcome.result, int)}
+    codes = {(1 << 32) - number for number in (5, 22, 28)}
+    assert numbers <= {0, 1, *codes}
+    assert not any(obligation.goal is False for obligation in environment.obligations)
+    # What isn't met needs an invariant: heads and links are below N, and so is the number of rounds.
+    unmet = {str(each).partition(": ")[2] for each in environment.obligations if not valid(each)}
+    assert all("desc." in each or "data." in each or each == "no-wrap: add nuw i32" for each in unmet), unmet
+
+
+def test_a_get_buf_leaves_what_it_read(module: Module) -> None:
+    """A path of success: token and length are handed out, the index moves on, the slot is idx mod N."""
+    made = objects(module)
+    arguments = [Pointer(made[each]) for each in ("vq", "token", "length")]
+    outcomes = [
+        outcome
+        for outcome in execute(module, "rp_vq_get_buf", arguments, begin(made), Surroundings())
+        if outcome.result == 1
+    ]
+    index = z3.Int("last_used_idx")
+    ids, lengths, tokens = (
+        z3.Function(name, z3.IntSort(), z3.IntSort()) for name in ("used.id", "used.len", "data.token")
+    )
+    assert outcomes
+    for outcome in outcomes:
+        state, head = outcome.state, ids(index % SIZE)
+        assert state.read(made["token"], "value").term.eq(tokens(head))
+        assert state.read(made["length"], "value").eq(lengths(index % SIZE))
+        assert state.read(made["vq"], "last_used_idx").eq((index + 1) % 65536)
+        assert state.read(made["data"], "token")(head) == 0
+        other = z3.Int("other")
+        kept = z3.Implies(other != head, state.read(made["data"], "token")(other) == tokens(other))
+        assert z3.simplify(z3.Not(kept)).eq(z3.BoolVal(False)) or valid(
+            Obligation("kept", "", Place("f", "f.c", 1), state.path, kept)
+        )

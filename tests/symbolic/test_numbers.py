@@ -96,10 +96,10 @@ def at(term: Any, **values: int) -> Any:
     return plain(z3.simplify(z3.substitute(term, pairs)))
 
 
-def outcome(place: Site, compute: Callable[[], Any]) -> Callable[..., Any]:
-    """What a computation gives for values of x and y: none where something owed does not hold."""
+def done(place: Site, op: str, one: Any, other: Any, flags: frozenset[str]) -> Callable[..., Any]:
+    """What an operation gives for values of x and y: none where something owed does not hold."""
     try:
-        result = compute()
+        result = binary(place, op, one, other, WIDTH, flags)
     except Ended:
         result = None
     owed = [obligation.goal for obligation in place.environment.obligations]
@@ -122,13 +122,9 @@ def test_operations_of_known_and_unknown_numbers(op: str, flags: str) -> None:
     """Each result is the reference's, and poison just where something owed fails: all numbers of i3."""
     marks = frozenset(flags.split())
     for x, y in product(NUMBERS, NUMBERS):
-        place = site()
-        value = outcome(place, lambda x=x, y=y, place=place: binary(place, op, x, y, WIDTH, marks))
-        assert value() == expected(op, flags, x, y, WIDTH), (x, y)
+        assert done(site(), op, x, y, marks)() == expected(op, flags, x, y, WIDTH), (x, y)
     for known in NUMBERS:
-        left, right = site(WIDTH, X), site(WIDTH, Y)
-        by = outcome(left, lambda known=known, left=left: binary(left, op, X, known, WIDTH, marks))
-        of = outcome(right, lambda known=known, right=right: binary(right, op, known, Y, WIDTH, marks))
+        by, of = done(site(WIDTH, X), op, X, known, marks), done(site(WIDTH, Y), op, known, Y, marks)
         for number in NUMBERS:
             assert by(x=number) == expected(op, flags, number, known, WIDTH), (number, known)
             assert of(y=number) == expected(op, flags, known, number, WIDTH), (known, number)
@@ -139,8 +135,7 @@ def test_operations_of_known_and_unknown_numbers(op: str, flags: str) -> None:
 )
 def test_operations_of_two_unknown_numbers(op: str, flags: str) -> None:
     """The same where neither operand is known."""
-    place = site(WIDTH, X, Y)
-    value = outcome(place, lambda: binary(place, op, X, Y, WIDTH, frozenset(flags.split())))
+    value = done(site(WIDTH, X, Y), op, X, Y, frozenset(flags.split()))
     for x, y in product(NUMBERS, NUMBERS):
         assert value(x=x, y=y) == expected(op, flags, x, y, WIDTH), (x, y)
 
@@ -158,7 +153,7 @@ def test_bits_apart_and_flags_as_numbers(op: str) -> None:
     place = site(2, X)
     place.state.bounds.note_type(Y, 1)
     choice = z3.If(Y == 1, z3.IntVal(5), z3.IntVal(2))
-    whole = {"and": lambda a, b: a & b, "or": lambda a, b: a | b, "xor": lambda a, b: a ^ b}[op]
+    whole = {"and": int.__and__, "or": int.__or__, "xor": int.__xor__}[op]
     apart = binary(place, op, X, 4 * Y, WIDTH, frozenset())
     chosen = binary(place, op, X, choice, WIDTH, frozenset())
     place.state.bounds.note(X, 0, 1)
