@@ -132,8 +132,13 @@ def _tasks(chosen: Sequence[Refinement], examined: Examined, seed: Seed | None) 
             mutated = seed(mutant, kind)
             for refinement in concerned:
                 if mutant in refinement.broken_by:
-                    parts = tuple(range(len(refinement.parts)))
-                    yield Task(refinement.name, parts, mutated, mutant, examined)
+                    yield Task(refinement.name, _soonest(refinement), mutated, mutant, examined)
+
+
+def _soonest(refinement: Refinement) -> tuple[int, ...]:
+    """Return the parts by number, those of every size last: they fail by finding no proof."""
+    labels = [part.label for part in refinement.parts]
+    return tuple(sorted(range(len(labels)), key=lambda number: "every N" in labels[number]))
 
 
 class _Run:

@@ -1,10 +1,12 @@
 """What ``prove`` does with code: ``--refinement`` shows that it does what the model does."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ _FEW = 6
 
 _NEEDED = "virtqueue.c"
 _LONG = 60
+_REPEATED = 4
+"""How often in a row a value is written out."""
 
 _CODE: dict[Kind, str] = {
     "reference": "the Python reference, as it is imported: every branch is run, on numbers that are terms",
@@ -203,8 +207,12 @@ def result_line(result: TheoremResult) -> str:
 
 
 def _refuted(result: TheoremResult) -> list[str]:
-    failed = [entry.label for entry in result.details if entry.verdict == "refuted"]
-    lines = [f"         [red]{escape(label)}[/]" for label in failed[:_FEW]]
+    # On several paths the same may be wrong.
+    failed = Counter(entry.label for entry in result.details if entry.verdict == "refuted")
+    lines = [
+        f"         [red]{escape(label)}[/]" + (f" [dim]on {times} paths[/]" if times > 1 else "")
+        for label, times in list(failed.items())[:_FEW]
+    ]
     if len(failed) > _FEW:
         lines.append(f"         [red]and {len(failed) - _FEW} more[/]")
     shown = result.counterexample or {}
@@ -235,7 +243,11 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_text(each) for each in value) + "]"
+        runs = [(text, len(list(same))) for text, same in groupby(map(_text, value))]
+        shown = (
+            f"{times} x {text}" if times > _REPEATED else ", ".join([text] * times) for text, times in runs
+        )
+        return f"[{', '.join(shown)}]"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(str(value).split())

@@ -55,6 +55,24 @@ def test_what_code_rests_on_is_told(
     )
 
 
+def test_a_counterexample_is_readable() -> None:
+    """What is short goes in one line, sentences and states into lines of their own, replay last."""
+    shown = {
+        "replay": "run it",
+        "function": "rp_vq_add",
+        "full": True,
+        "memory": [1, 1, *[0] * 40, {"next": 3}],
+        "differs": ["next[1] is 2", "next[3] is 4"],
+    }
+    assert refinement.counterexample_lines(shown) == [
+        "function rp_vq_add, full yes",
+        "memory: [1, 1, 40 x 0, next 3]",
+        "differs: next[1] is 2",
+        "differs: next[3] is 4",
+        "replay: run it",
+    ]
+
+
 def test_refuted_code_is_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A changed copy of the C that is wrong: exit code 1, and the case in which it is, in words."""
     bent = fakes.source(tmp_path / "bent", fakes.BROKEN)
