@@ -1,4 +1,4 @@
-"""What the C implementation's memory holds at a moment of the model: the abstraction function, from right to left.
+"""What C memory holds at a moment of the model: the abstraction function, from right to left.
 
 ``contents`` says of each field of each object that virtqueue.c works on which value a moment gives it. Read
 from left to right it is injective where it must be: two moments that differ in something the driver keeps,

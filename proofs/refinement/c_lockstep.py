@@ -1,4 +1,4 @@
-"""virtqueue.c beside the model: each access that others can tell is a step of the model, in the model's order.
+"""virtqueue.c beside the model: each access others can tell is a step of the model, in the model's order.
 
 The code runs, in the executor of LLVM IR, from any moment of the model that the invariants allow, its
 memory being what ``contents`` says of that moment. Where the code makes an event the model is led there;
@@ -14,7 +14,7 @@ Before each read of a word that others write, these have had their turn (``inter
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import z3
 
@@ -42,6 +42,10 @@ from .follower import (
 
 CURSOR = 1
 """The pointer to segment k of the list being added is the number k + CURSOR."""
+
+
+Readings: TypeAlias = dict[tuple[str, str], tuple[str, ...]]
+"""What is guessed of each variable of each loop, by names of terms; of the loop itself under no variable."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Lockstep(Environment):
     starts again.
     """
 
-    def __init__(self, memory: Memory, follower: Follower, readings: dict[tuple[str, str], tuple[str, ...]]):
+    def __init__(self, memory: Memory, follower: Follower, readings: Readings) -> None:
         super().__init__()
         self.memory = memory
         self.model: Steps = memory.model

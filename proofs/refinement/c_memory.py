@@ -25,8 +25,8 @@ from .deciding import Hypotheses
 
 _VQ = (
     "desc", "avail", "used", "data", "queue_size", "num_free", "free_head", "num_added", "last_used_idx",
-    "queue_index", "broken", "indirect", "event_idx", "little_endian", "mended", "callbacks", "ops", "context",
-    "ring", "ring_bytes", "desc_address", "avail_address", "used_address",
+    "queue_index", "broken", "indirect", "event_idx", "little_endian", "mended", "callbacks", "ops",
+    "context", "ring", "ring_bytes", "desc_address", "avail_address", "used_address",
 )  # fmt: skip
 _DATA = ("token", "table", "table_bytes")
 _OPS = ("allocate", "release", "notify", "callback", "read_segment")
@@ -166,7 +166,8 @@ class Memory:
         First what needs no search: bounds of numbers, at every moment. Then the last moment's words and
         invariants, then all.
         """
-        names = tuple(reversed([name for name in map(str, path) if name in self.moments]))
+        flags = (flag.decl().name() for flag in path if z3.is_const(flag))
+        names = tuple(reversed([name for name in flags if name in self.moments]))
         if names not in self._tiers:
             bounds: Hypotheses = {}
             near: Hypotheses = {**surroundings()}

@@ -49,7 +49,7 @@ class Operation:
     live: bool = True
     callback: bool = True
     given: Callable[[Steps, Choice, Moment], tuple[z3.BoolRef, ...]] = lambda *_: ()
-    name: str = ""
+    broken_by: tuple[str, ...] = ()
 
     def moment(self) -> Moment:
         """Return any moment at which the function may be called."""
@@ -113,7 +113,9 @@ def _returns_added(lock: Lockstep, state: State, result: Any, place: Place) -> N
     starts = [name for name in lock.follower.starts if not (together.refused and name == "add_in_table")]
     may = [lock.model.take(name, begun.moment, lock.choice).guard for name in starts]
     if "add_in_table" in starts:  # The model has no table of more entries: their links have 16 bits.
-        may[starts.index("add_in_table")] = z3.And(may[starts.index("add_in_table")], lock.choice.segments <= 65536)
+        may[starts.index("add_in_table")] = z3.And(
+            may[starts.index("add_in_table")], lock.choice.segments <= 65536
+        )
     lock.record(state, "result", "what is refused as an error is one", place, z3.Not(z3.Or(may)))
     lock.same(state, place, "after an error of the caller")
 

@@ -54,8 +54,16 @@ class Question:
     show: Callable[[z3.ModelRef], dict[str, Any]] | None = None
 
 
+def guessed(question: Question) -> bool:
+    """Tell whether a guess is proved without much ado: from its path, or from a few hypotheses."""
+    path = {f"path {i}": condition for i, condition in enumerate(question.path)}
+    goal = question.goal if isinstance(question.goal, z3.BoolRef) else z3.BoolVal(bool(question.goal))
+    tries = (few for few, budget, _ in _attempts(question, path, PATIENT) if budget == QUICK)
+    return any(refute_here(Query(few, goal), QUICK).result == "unsat" for few in tries)
+
+
 def decide(question: Question, *, finite: bool, patience: int = PATIENT) -> ObligationResult:
-    """Return the verdict. ``finite``: the hypotheses have no quantifiers, so that ``sat`` is a counterexample.
+    """Return the verdict. ``finite``: hypotheses have no quantifiers, so that ``sat`` is a counterexample.
 
     With quantifiers an answer other than ``unsat`` is ``unknown``.
     """
@@ -63,11 +71,11 @@ def decide(question: Question, *, finite: bool, patience: int = PATIENT) -> Obli
         return ObligationResult(question.label, "proved", 0.0, 0)
     goal = question.goal if isinstance(question.goal, z3.BoolRef) else z3.BoolVal(bool(question.goal))
     path = {f"path {i}": condition for i, condition in enumerate(question.path)}
-    seconds, spent, answer, first = 0.0, 0, Answer("unknown", 0.0, 0), True
+    seconds, spent, answer = 0.0, 0, Answer("unknown", 0.0, 0)
     for hypotheses, budget, seed in _attempts(question, path, patience):
         query = Query(hypotheses, goal)
-        answer = refute_here(query, budget) if first else refute(query, budget, seed=seed)
-        first = False
+        here = budget < patience
+        answer = refute_here(query, budget) if here else refute(query, budget, seed=seed)
         seconds += answer.seconds
         spent += answer.rlimit
         if answer.result == "unsat":
@@ -89,9 +97,7 @@ def _all(question: Question, path: Hypotheses) -> Hypotheses:
     return together
 
 
-def _attempts(
-    question: Question, path: Hypotheses, patience: int
-) -> Iterator[tuple[Hypotheses, int, int]]:
+def _attempts(question: Question, path: Hypotheses, patience: int) -> Iterator[tuple[Hypotheses, int, int]]:
     """Yield hypotheses, resources and seed of each attempt, the cheapest first."""
     hypotheses = dict(path)
     yield dict(hypotheses), QUICK, 0

@@ -14,12 +14,14 @@ from .errors import ClangMissing, ClangVersion, CompilationFailed
 PINNED = "14.0"
 CANDIDATES = ("clang-14", "clang", "/usr/lib/llvm-14/bin/clang")
 
-# The optimisation level is the shipped one; vectors are the one thing it makes that reading would not follow.
+# The optimisation level is the shipped one. Vectors are the one thing it makes that reading would not follow; and
+# loops stay loops, so that one round of the source is one round of the code.
 FLAGS = (
     "-std=c11",
     "-O2",
     "-fno-vectorize",
     "-fno-slp-vectorize",
+    "-fno-unroll-loops",
     "-gline-tables-only",
     "-fno-discard-value-names",
 )
