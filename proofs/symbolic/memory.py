@@ -4,7 +4,8 @@ An access is resolved by its size and the normal form of its offset, never by th
 has to be that of a field, or of the element of an array by an index that the form shows. So two accesses mean
 the same cell only if they name the same field and equal indices, and that fields do not overlap is up to
 whoever makes the object. In objects that are not shared an access may also take part of an integer cell, or
-several cells side by side, little endian.
+several cells side by side, little endian. Where the form fits several arrays, the one is meant that can
+have the index, or whose index is the plainest; that it has it, is owed in any case.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import z3
 from .errors import Unmodelled
 from .ir import ArrayType, IntType, PointerType, StructType, Type, size_of
 from .pieces import joined, sliced
-from .state import Site
+from .state import Ended, Site
 from .values import (
     NULL,
     UNDEFINED,
@@ -117,11 +118,26 @@ def _candidates(site: Site, made: Object, offset: Offset, size: int) -> Piece | 
         index = apart.plus(Offset(-skip)).divided(field.stride)
         if index is not None and skip < (1 if size else field.bytes):
             found.append(Piece(field, index.number(), skip, field.bytes))
-    sure = [piece for piece in found if site.state.holds(_in_range(piece)) is not False] or found[:1]
-    if len(sure) > 1:
-        names = ", ".join(piece.field.name for piece in sure)
-        raise Unmodelled(f"an access to {made.name} by an index that may mean any of {names}", site.place)
-    return sure[0] if sure else None
+    if len(found) > 1:
+        found = [each for each in found if site.state.holds(_in_range(each)) is not False] or found
+    if len(found) > 1:
+        found = [each for each in found if _possible(site, each)] or found
+    return min(found, key=_plainness) if found else None
+
+
+def _plainness(piece: Piece) -> int:
+    """How many terms an index has: of ``desc[i]`` it is i, though it may be an entry far behind, as well."""
+    return len(Offset.of(piece.index).terms)
+
+
+def _possible(site: Site, piece: Piece) -> bool:
+    """Whether the index can be one that the field has, as the environment says."""
+    there = site.state.fork()
+    try:
+        there.assume(_in_range(piece))
+    except Ended:
+        return False
+    return site.environment.feasible(there)
 
 
 def _in_range(piece: Piece) -> Any:

@@ -64,6 +64,23 @@ def test_elements_and_words_behind_them_are_told_apart() -> None:
     assert "index of avail.ring at least 0" in failing(text, [pointer, (1 << 64) - 3], state)
 
 
+def test_an_offset_that_fits_two_arrays_means_the_plain_one() -> None:
+    """In one block, ``next`` of a descriptor could be a ring entry far behind; that it isn't is owed."""
+    entries, ring = Field("next", 14, 2, 16, 0, N), Field("ring", 16 * N + 4, 2, 2, 0, N)
+    block = Object("block", (ring, entries), size=18 * N + 6)
+    state = State()
+    state.within(N, 1, 32768)
+    maps = {name: z3.Function(name, z3.IntSort(), z3.IntSort()) for name in ("next", "ring")}
+    pointer = state.add(block, maps)
+    step = "%q = getelementptr inbounds i8, i8* %p, i64 %i\n%r = bitcast i8* %q to i16*\n"
+    text = f("i8* %p, i64 %i", f"{step}%v = load i16, i16* %r, align 2\nret i16 %v", "i16")
+    (outcome,), owed = run(text, [pointer, 16 * J + 14], state)
+    assert str(outcome.result) == "next(i)"
+    assert [str(each.goal) for each in owed[:2]] == ["i >= 0", "i < n"]
+    (outcome,), _ = run(text, [pointer, 16 * N + 4 + 2 * J], state)
+    assert str(outcome.result) == "ring(i)"
+
+
 def test_wrong_sizes_and_places_are_owed() -> None:
     """Four bytes where words are shared, an odd address, a place without a cell: no path is left."""
     state, _ = avail_state()
@@ -198,8 +215,11 @@ def test_steps_that_leave_the_object_are_owed_where_they_matter() -> None:
             del callee, arguments, place
             return [(state, None)]
 
-    (_,), owed = run(told, [pointer, J], state, Listening())
-    assert [str(each.goal) for each in owed] == ["i <= 8"]
+    kept = f("i8* %a, i64 %i, i8** %k", f"{out}store i8* %p, i8** %k, align 8\nret void")
+    keeper = Object("keeper", (Field("value", 0, 8, kind="pointer"),), size=8)
+    for text, arguments in ((told, []), (kept, [state.add(keeper, {"value": NULL})])):
+        (_,), owed = run(text, [pointer, J, *arguments], state, Listening())
+        assert [str(each.goal) for each in owed] == ["i <= 8"]
 
 
 def test_blocks_are_filled_and_copied() -> None:
@@ -246,6 +266,9 @@ def test_parts_of_cells_in_blocks_are_refused() -> None:
         run(text, [pointer, 20], state)
     (outcome,), _ = run(text, [pointer, 28], state)
     assert [outcome.state.read(made, "link")(k) for k in range(4)] == [0, 0, 3, 4]
+    assert [outcome.state.read(made, "length")(k) for k in range(4)] == [0, 0, 7, 8]
+    (outcome,), _ = run(text, [Pointer(made, Offset(8)), 24], state)
+    assert [outcome.state.read(made, "link")(k) for k in range(4)] == [1, 0, 3, 4]
     assert [outcome.state.read(made, "length")(k) for k in range(4)] == [0, 0, 7, 8]
 
 
