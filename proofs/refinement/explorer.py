@@ -99,6 +99,7 @@ class Run:
         self.left: list[_Start] = []
         self.refused: Missing | None = None
         self._names: dict[str, int] = {}
+        self._atoms: dict[int, tuple[z3.BoolRef, bool]] = {}  # The term is kept, and with it its number.
 
     # -- inputs -------------------------------------------------------------------------------------
 
@@ -174,7 +175,44 @@ class Run:
             return condition
         simple = z3.simplify(condition)
         if z3.is_true(simple) or z3.is_false(simple):
-            return z3.is_true(simple)
+            return bool(z3.is_true(simple))
+        negated = bool(z3.is_not(simple))
+        atom = simple.arg(0) if negated else simple
+        if atom.get_id() not in self._atoms:
+            self._atoms[atom.get_id()] = atom, self._met(condition) != negated
+        return self._atoms[atom.get_id()][1] != negated
+
+    def settle(self, condition: Flag) -> bool:
+        """Return the truth of a condition, deciding one by one those it is made of as far as need be."""
+        known = self.known(condition)
+        if known is not None:
+            return known
+        if z3.is_not(condition):
+            return not self.settle(condition.arg(0))
+        if z3.is_and(condition):
+            return all(self.settle(each) for each in condition.children())
+        if z3.is_or(condition):
+            return any(self.settle(each) for each in condition.children())
+        if z3.is_implies(condition):
+            return not self.settle(condition.arg(0)) or self.settle(condition.arg(1))
+        if z3.is_app_of(condition, z3.Z3_OP_ITE):
+            return self.settle(condition.arg(1 if self.settle(condition.arg(0)) else 2))
+        return self.decide(condition)
+
+    def known(self, condition: Flag) -> bool | None:
+        """Return the truth of a condition if it was decided before as it stands, else None."""
+        if isinstance(condition, bool):
+            return condition
+        simple = z3.simplify(condition)
+        if z3.is_true(simple) or z3.is_false(simple):
+            return bool(z3.is_true(simple))
+        negated = bool(z3.is_not(simple))
+        atom = simple.arg(0) if negated else simple
+        found = self._atoms.get(atom.get_id())
+        return None if found is None else found[1] != negated
+
+    def _met(self, condition: z3.BoolRef) -> bool:
+        """Decide a condition that is met for the first time on this way."""
         place = len(self.marks)
         if place < len(self._start.marks):
             mark = self._start.marks[place]

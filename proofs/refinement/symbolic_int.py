@@ -344,6 +344,7 @@ def inspected(source: str, name: str) -> str:
     Raises Unmodelled, naming the line, for a comparison by ``is`` with anything but None, for a question
     about a type, for a match, and for a handler of everything.
     """
+    node: Any
     for node in ast.walk(ast.parse(source, name)):
         if isinstance(node, ast.Compare):
             for operator, right in zip(node.ops, node.comparators, strict=True):
@@ -466,7 +467,7 @@ def _bits_equal(bits: Mapping[int, Flag], number: int) -> Flag:
 def _place() -> str:
     """Return file and line of the code that is being followed, as far as it is known."""
     frame = sys._getframe(1)
-    while frame is not None and Path(frame.f_code.co_filename).parent == _HERE:
+    while Path(frame.f_code.co_filename).parent == _HERE:
         if frame.f_back is None:
             break
         frame = frame.f_back
