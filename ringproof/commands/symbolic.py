@@ -20,8 +20,8 @@ from ..validation.symbolic_report import Failing, SymbolicReport, SymbolicVerdic
 
 HELP = (
     "Instead of all else, follow the machine code along every way that K operations can go, with symbolic "
-    f"buffers and device decisions: queues of {QUEUE_SIZE}, or of --queue-size, fresh and about to wrap at "
-    f"2^16, buffers of up to {SEGMENTS} segments (with K = 1 as many as fit). What fails is run natively "
+    f"buffers and device decisions: queues of {QUEUE_SIZE}, or of --queue-size, fresh, about to wrap at 2^16, and "
+    f"(nearly) full; buffers of up to {SEGMENTS} segments, with K = 1 as many as fit. What fails is run natively "
     "before it is reported. Needs ringproof[binary], and no source."
 )
 _COLOUR: dict[SymbolicVerdict, str] = {"pass": "green", "fail": "bold red", "incomplete": "bold yellow"}
@@ -105,6 +105,8 @@ def render(report: SymbolicReport, console: Console, *, verbose: bool = False) -
         told = f"{_counted(start.followed, 'path')} completed, {start.ended} ended in what may fail, "
         told += f"{start.lost} not followed; {_counted(start.calls, 'call')}, {start.seconds:.1f} s"
         console.print(f"  {escape(start.start)}: {told}")
+    if report.not_explored:
+        console.print(f"  never asked for: {escape(', '.join(report.not_explored))}")
     held = sum(one.held for one in report.obligations)
     console.print(f"  {_counted(held, 'obligation')} held in {_counted(len(report.obligations), 'check')}")
     if verbose:

@@ -12,7 +12,7 @@ from ..impl.harness.operations import Code, Op
 from ..impl.harness.reference_runner import QueueConfig
 from ..impl.reference.profile import F_EVENT_IDX, F_INDIRECT_DESC, F_VERSION_1
 from ..proofs.machine.errors import LifterMissing, Missing
-from .configurations import described
+from .configurations import described, feature_names
 from .course import Habits
 from .failure import Found, Shown
 from .library import inspect_library
@@ -41,15 +41,18 @@ _MOST_SHOWN = 4  # failures that are shrunk and traced
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A queue and how many rounds have gone through it."""
+    """A queue, how many rounds have gone through it, and how many buffers are in flight then."""
 
     config: QueueConfig
     rounds: int
+    offered: int = 0
 
     @property
     def name(self) -> str:
         """It in words."""
         where = f"avail_idx {self.rounds}, about to wrap" if self.rounds else "fresh"
+        if self.offered:
+            where = f"across the wrap with {self.offered} in flight"
         return f"{described(self.config)}; {where}"
 
 
@@ -91,20 +94,32 @@ def explore(library: Path, depth: int, *, options: Options) -> SymbolicReport:
         if places:
             pair.probe(places[0].config)
             habits = Habits.of(pair)
+        beyond = feature_names(process.features & ~_FEATURES)
+        if Code.DETACH_UNUSED in process.offered:
+            beyond.append("detach_unused")
         by_meaning = options.by_meaning or not process.follows_the_reference
     stand = Stand(library, habits or Habits(), options.hang_seconds, by_meaning, options.traces)
     came = list(_explored(library, places, depth, stand, began, until, options))
-    return _reported(library, name, depth, came, stand, began, options)
+    report = _reported(library, name, depth, came, stand, began, options)
+    return replace(report, not_explored=tuple(beyond))
 
 
 def _places(process: Process, sizes: Iterable[int]) -> Iterator[_Place]:
-    """The queues: with all features that are followed here and with none, fresh and about to wrap."""
+    """The queues, with all features that are followed here and with none.
+
+    Each fresh and about to wrap; with features full and nearly so, too.
+    """
     most = process.features & _FEATURES
     for size, features, rounds in product(sizes, dict.fromkeys((most, 0)), (0, WRAP_AT)):
         layout = "modern" if features & F_VERSION_1 else "legacy"
         config = QueueConfig(size, features, layout, True, process.profile, queue_index=1)
         if not (size & (size - 1) and rounds):
             yield _Place(config, rounds)
+            if rounds and features == most:
+                near = WRAP_AT + 1 - (size + 1) // 2
+                yield from (
+                    _Place(config, near, offered) for offered in dict.fromkeys((size - 1, size)) if offered
+                )
 
 
 def _explored(
@@ -148,7 +163,10 @@ def _went(library: Path, place: _Place, depth: int, stand: Stand, began: float, 
             return _Came(place, Explored(place.name), Counter(), (trial,), ())
         try:
             start = take_start(library, place.config, place.rounds)
-            exploration = Exploration(library, start, depth, _segments(depth, place), until)
+            # With a queue that is full or nearly so, the device can go on in many ways from the beginning.
+            deep = max(1, depth - 1) if place.offered else depth
+            segments = _segments(depth, place)
+            exploration = Exploration(library, start, deep, segments, until, offered=place.offered)
         except (StartError, Missing) as error:
             return _Came(place, Explored(place.name), Counter(), (), (), f"{place.name}: {error}")
         findings = exploration.go()
@@ -168,7 +186,7 @@ def _went(library: Path, place: _Place, depth: int, stand: Stand, began: float, 
 
 
 def _segments(depth: int, place: _Place) -> int:
-    return place.config.queue_size if depth == 1 else SEGMENTS
+    return place.config.queue_size if depth == 1 and not place.offered else SEGMENTS
 
 
 # -- the report -----------------------------------------------------------------------------------------
@@ -183,7 +201,8 @@ def _reported(
     began: float,
     options: Options,
 ) -> SymbolicReport:
-    trials = [trial for one in came for trial in one.trials]
+    came = sorted(came, key=lambda one: (one.place.rounds, one.place.offered, one.place.name))
+    trials = [trial for one in came for trial in one.trials]  # those with short runs come first
     held = sum((one.held for one in came), Counter[FindingCode]())
     shown = _shown(trials, stand, options)
     lost: Counter[Lost] = Counter()
@@ -194,7 +213,7 @@ def _reported(
         driver=name,
         library=library,
         depth=depth,
-        starts=tuple(one.explored for one in sorted(came, key=lambda one: one.place.name)),
+        starts=tuple(one.explored for one in came),
         obligations=tuple(_obligations(held, trials)),
         failures=tuple(
             failing(trial, shown[trial.found.failure.check]) for trial in _first(trials) if trial.found
@@ -211,6 +230,7 @@ def _reported(
             (f"{each.operation}, operation {each.depth}: {each.why}", times) for each, times in lost.items()
         ),
         left_out=tuple(one.left_out for one in came if one.left_out),
+        not_explored=(),
         seconds=time.monotonic() - began,
     )  # fmt: skip
 

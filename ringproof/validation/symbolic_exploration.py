@@ -1,9 +1,9 @@
 """The exploration: every way that K operations can go from a start, and what is claimed on each.
 
 Between two operations the device may use any one chain it has, and where nothing waits for a kick it moves
-its suppression words before an add. Behind the K operations, if the last one gave or took a buffer,
-everything is used and taken back, a buffer as long as the queue is offered, and the queue is destroyed: what
-was lost on the way shows there.
+its suppression words before an add. Behind the K operations, if the last one gave or took a buffer, one
+segment more than fits is offered, everything is used and taken back, a buffer as long as the queue is
+offered, and the queue is destroyed: what was lost on the way shows there.
 """
 
 import time
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import z3
 
-from ..impl.harness.operations import Code
+from ..impl.harness.operations import BUFFER_ADDRESS, Code, segment
 from ..proofs.machine.errors import Missing
 from ..proofs.machine.findings import Finding
 from ..proofs.machine.flat import Region
@@ -31,6 +31,7 @@ from .verdicts import VERDICTS, FindingCode
 
 _LOWEST_DATA, _HIGHEST_DATA = 1 << 20, 1 << 46
 _SEGMENT_BYTES = 24
+_SEED = 0x0123_4567  # of segments that are known
 _CRASHES = ("null", "trap", "division", "abort", "overlap")
 
 
@@ -114,8 +115,11 @@ def shapes(queue_size: int, most: int, *, odd: bool) -> Iterator[tuple[int, int,
 class Exploration:
     """Explores ``depth`` operations on a driver from a start, until a time on the monotonic clock."""
 
-    def __init__(self, library: Path, start: Start, depth: int, segments: int, until: float) -> None:
-        """Load the driver's machine code. Raises Missing."""
+    def __init__(
+        self, library: Path, start: Start, depth: int, segments: int, until: float, *, offered: int = 0
+    ) -> None:
+        """Load the driver's machine code; ``offered`` buffers of one segment come first. Raises Missing."""
+        self._offered = offered
         self.found = Findings()
         self._start = start
         self._depth = depth
@@ -129,7 +133,8 @@ class Exploration:
         """Explore everything; what was found."""
         state = first_state(self._machine, self._start)
         device = Device.at(self._start, state.memory)
-        self._below(self._told(Node(state, device)), self._depth)
+        for node in self._prepared(Node(state, device), self._offered):
+            self._below(self._told(node), self._depth)
         self.found.held = self._tallies.held
         self.found.questions = self._machine.oracle.questions
         return self.found
@@ -150,6 +155,14 @@ class Exploration:
         for action in self._menu(node.device, left):
             for after in self._taken(node, action):
                 self._below(after, left - 1)
+
+    def _prepared(self, node: Node, offered: int) -> Iterator[Node]:
+        """Offer so many buffers of one segment, and have them published."""
+        if not offered:
+            yield from self._all_kicked(node)
+            return
+        for after in self._added(node, (1, 0, False), known=True):
+            yield from self._prepared(after, offered - 1)
 
     def _menu(self, device: Device, left: int) -> Iterator[Action]:
         """Yield all that can be asked next."""
@@ -185,10 +198,16 @@ class Exploration:
     def _settled(self, node: Node) -> None:
         """Let everything come back, offer as much as fits, and destroy the queue."""
         nodes = [node]
-        for stage in (self._all_kicked, self._all_used, self._all_taken, self._filled):
+        for stage in (self._overfilled, self._all_kicked, self._all_used, self._all_taken, self._filled):
             nodes = [after for before in nodes for after in stage(before)]
         for last in nodes:
             self._destroyed(last)
+
+    def _overfilled(self, node: Node) -> Iterator[Node]:
+        """Offer one segment more than there are descriptors left."""
+        n = self._start.config.queue_size
+        count = n - node.device.held - sum(len(offer.segments) for offer in node.device.pending) + 1
+        yield from self._added(node, (count, 0, False), known=True) if 1 < count <= n else [node]
 
     def _all_kicked(self, node: Node) -> Iterator[Node]:
         """Have all published, the device asking for nothing that would part the path."""
@@ -217,7 +236,7 @@ class Exploration:
                 yield after
 
     def _filled(self, node: Node) -> Iterator[Node]:
-        for after in self._added(node, (self._start.config.queue_size, 0, False), may_fail=False):
+        for after in self._added(node, (self._start.config.queue_size, 0, False), known=True):
             yield from self._all_kicked(after)
 
     # What the device does
@@ -244,27 +263,28 @@ class Exploration:
 
     # What the driver does
 
-    def _added(self, node: Node, shape: tuple[int, int, bool], *, may_fail: bool = True) -> Iterator[Node]:
-        """Offer a buffer."""
+    def _added(self, node: Node, shape: tuple[int, int, bool], *, known: bool = False) -> Iterator[Node]:
+        """Offer a buffer, of segments that are ``known`` or symbols; then, any allocation may fail."""
         out, in_, null = shape
         name = f"op{len(node.steps)}"
         state, count = node.state.fork(), out + in_
-        segments = tuple(self._segment(name, at, write=at >= out) for at in range(count))
+        segments = tuple(self._segment(name, at, write=at >= out, known=known) for at in range(count))
         token = 0 if null else node.device.adds + 1
         offer = Offer(token, segments)
         state.memory.map(Region("lent", LENT_AT, max(1, _SEGMENT_BYTES * count), "r"))
-        for at, segment in enumerate(segments):
+        for at, piece in enumerate(segments):
             place = LENT_AT + _SEGMENT_BYTES * at
-            state.memory.store(place, segment.data, 8)
-            state.memory.store(place + 8, segment.address, 8)
-            state.memory.store(place + 16, segment.length, 4)
+            state.memory.store(place, piece.data, 8)
+            state.memory.store(place + 8, piece.address, 8)
+            state.memory.store(place + 16, piece.length, 4)
             state.memory.store(place + 20, 0, 4)
-            data = segment.data
-            assume(state, lawful_segment(segment), at_most(data, _HIGHEST_DATA, 64))
-            assume(state, no(at_most(data, _LOWEST_DATA, 64)))
+            if not known:
+                data = piece.data
+                assume(state, lawful_segment(piece), at_most(data, _HIGHEST_DATA, 64))
+                assume(state, no(at_most(data, _LOWEST_DATA, 64)))
         steps = (*node.steps, Add(name, segments, out, null))
         arguments = (self._start.queue, LENT_AT, self._int(out), self._int(in_), token)
-        for end, answer in self._call("add", state, node.device, steps, arguments, may_fail=may_fail):
+        for end, answer in self._call("add", state, node.device, steps, arguments, may_fail=not known):
 
             def hold(inquiry: Inquiry, end: State = end, answer: Word = answer) -> Device:
                 judgement.environment(inquiry, around(end))
@@ -273,10 +293,14 @@ class Exploration:
 
             yield from self._judged(end, steps, hold)
 
-    def _segment(self, name: str, at: int, *, write: bool) -> Segment:
+    def _segment(self, name: str, at: int, *, write: bool, known: bool) -> Segment:
+        if known:
+            offset, length = segment(_SEED, at)
+            address = 0 if self._start.maps else BUFFER_ADDRESS + offset
+            return Segment(_HIGHEST_DATA + offset, address, length, write)
         data = z3.BitVec(f"{name}!data{at}", 64)
-        address = 0 if self._start.maps else z3.BitVec(f"{name}!address{at}", 64)
-        return Segment(data, address, z3.BitVec(f"{name}!length{at}", 32), write)
+        unknown = 0 if self._start.maps else z3.BitVec(f"{name}!address{at}", 64)
+        return Segment(data, unknown, z3.BitVec(f"{name}!length{at}", 32), write)
 
     def _asked(self, node: Node, code: Code) -> Iterator[Node]:
         """Ask for anything but an add."""

@@ -77,7 +77,11 @@ class Unreproduced:
 
 @dataclass(frozen=True, slots=True)
 class SymbolicReport:
-    """What a symbolic campaign found. ``lost`` says what was not followed and on how many paths."""
+    """What a symbolic campaign found.
+
+    ``lost`` says what was not followed and on how many paths, ``left_out`` which starts were not gone
+    through; ``not_explored`` is what the driver offers and an exploration never asks for.
+    """
 
     driver: str
     library: Path
@@ -88,6 +92,7 @@ class SymbolicReport:
     unreproduced: tuple[Unreproduced, ...]
     lost: tuple[tuple[str, int], ...]
     left_out: tuple[str, ...]
+    not_explored: tuple[str, ...]
     seconds: float
 
     @property
@@ -150,6 +155,7 @@ class SymbolicReport:
             ],
             "not_followed": [{"what": what, "paths": times} for what, times in self.lost],
             "left_out": list(self.left_out),
+            "not_explored": list(self.not_explored),
         }  # fmt: skip
 
 
