@@ -8,6 +8,7 @@ from .errors import TooMany
 from .findings import Findings
 from .flat import Region
 from .oracle import Oracle
+from .spans import Spans
 from .state import Access, State
 from .words import Flag, Word, any_of, equal, no, simple
 
@@ -19,6 +20,7 @@ class Addressing:
         self._oracle = oracle
         self._findings = findings
         self.most = most
+        self._spans = Spans()
 
     def resolved(
         self, state: State, address: Word, size: int, letter: str, place: str
@@ -51,7 +53,18 @@ class Addressing:
     def _values(
         self, state: State, address: Word, size: int, letter: str, place: str
     ) -> tuple[State, list[int]]:
-        """Return the values; where they are many, those outside of all regions are first reported as one."""
+        """Return the values; where they are many, those outside of all regions are first reported as one.
+
+        Values that a path keeps an address from do no harm where an access would be allowed: what is then
+        loaded or stored is chosen by the address. So the solver is only asked where the shape of the address
+        does not tell, or tells of a value where nothing may be accessed.
+        """
+        if not isinstance(address, int):
+            span = self._spans.of(address)
+            if span is not None and len(span) <= self.most:
+                regions = {state.memory.region(value, size) for value in span}
+                if len(regions) == 1 and all(each and letter in each.permissions for each in regions):
+                    return state, sorted(span)
         try:
             return state, self._oracle.values(address, state.path, self.most)
         except TooMany:

@@ -6,10 +6,14 @@ names assumed: what the solver learns of the hypotheses on one path serves on al
 
 import z3
 
+from .easing import eased
 from .errors import TooMany
 from .words import Flag, Word, simple, vector
 
 Path = tuple[z3.BoolRef, ...]
+
+
+_REMEMBERED = 24
 
 
 class Oracle:
@@ -20,9 +24,11 @@ class Oracle:
         # The solver for finite domains: bit-vectors become clauses at once, kept between questions.
         self._solver = z3.SolverFor("QF_FD")
         self._solver.set("timeout", int(seconds * 1000))
-        self._solver.add(*hypotheses)
+        self._solver.add(*(eased(each) for each in hypotheses))
         self._names: dict[int, tuple[z3.BoolRef, z3.BoolRef]] = {}
         self._known: dict[frozenset[int], bool] = {}
+        # Values found before, and which conditions they satisfy: most questions are answered by them.
+        self._models: list[tuple[z3.ModelRef, dict[int, bool]]] = []
         self.questions = 0
 
     def possible(self, path: Path, *conditions: Flag) -> bool:
@@ -31,10 +37,28 @@ class Oracle:
             return False
         whole = (*path, *(condition for condition in conditions if condition is not True))
         key = frozenset(condition.get_id() for condition in whole)
+        if key not in self._known and self._remembered(whole):
+            self._known[key] = True
         if key not in self._known:
             names = [self._name(condition) for condition in whole]
             self._known[key] = self._check(names) == z3.sat
+            if self._known[key]:
+                self._models = [(self._solver.model(), {}), *self._models[: _REMEMBERED - 1]]
         return self._known[key]
+
+    def _remembered(self, conditions: Path) -> bool:
+        """Whether values found before satisfy the conditions, and so these can hold."""
+        for model, known in self._models:
+            for condition in conditions:
+                name = condition.get_id()
+                if name not in known:
+                    self._name(condition)  # keeps the term
+                    known[name] = z3.is_true(model.eval(condition, model_completion=True))
+                if not known[name]:
+                    break
+            else:
+                return True
+        return False
 
     def values(self, word: Word, path: Path, most: int) -> list[int]:
         """Return every value that a word may have at the end of a path, ascending.
@@ -69,7 +93,7 @@ class Oracle:
 
     def _keep(self, word: Word, twin: z3.BitVecRef) -> None:
         if twin.get_id() not in self._names:
-            equation = twin == vector(word, twin.size())
+            equation = twin == eased(vector(word, twin.size()))
             self._solver.add(equation)
             self._names[twin.get_id()] = (twin, equation)
 
@@ -77,7 +101,7 @@ class Oracle:
         found = self._names.get(condition.get_id())
         if found is None:
             name = z3.Bool(f"holds!{condition.get_id()}")
-            self._solver.add(z3.Implies(name, condition))
+            self._solver.add(z3.Implies(name, eased(condition)))
             # The condition is kept with its name: its identity may serve no other term.
             found = self._names[condition.get_id()] = (name, condition)
         return found[0]
