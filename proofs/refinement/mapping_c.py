@@ -139,31 +139,26 @@ def _sgvec(module: Module, shape: Shape) -> Iterator[Question]:
         yield Question(
             f"{name}: as many entries as the model has, or its error", path, outcome.result == right, (), show
         )
-        if not isinstance(outcome.result, int):
-            is_error = z3.Or(outcome.result == EMSGSIZE, outcome.result == EINVAL)
-            yield Question(
-                f"{name}: how many entries there are is known on each way", path, is_error, (), show
-            )
-        elif outcome.result <= most:
-            yield Question(f"{name}: {_IN_WORDS}", path, _as_walked(outcome, model, sg), (), show)
+        yield Question(f"{name}: {_IN_WORDS}", path, _as_walked(outcome, model, sg), (), show)
 
 
 _IN_WORDS = "the entries name the model's bytes and are marked as it says, and the others are as they were"
 
 
 def _as_walked(outcome: Outcome, model: Walked, sg: Table) -> Any:
-    state, found = outcome.state, []
+    state, count, found = outcome.state, outcome.result, []
     for number in range(sg.most):
-        if number < outcome.result:
-            address, length = model.entry(number)
-            found.append(
-                sg.holds(state, number, address, length, model.is_marked(number, sg.was_marked(number)))
-            )
+        was = sg.was_marked(number)
+        marked = model.is_marked(number, was)
+        filled = sg.holds(state, number, *model.entry(number), marked)
+        left = z3.And(sg.is_unchanged(state, number), marked == was)
+        if isinstance(count, int):
+            found.append(filled if number < count else left)
         else:
-            found.append(sg.is_unchanged(state, number))
-            was = sg.was_marked(number)
-            found.append(model.is_marked(number, was) == was)
-    return z3.And(found)
+            found.append(z3.If(model.entries > number, filled, left))
+    if isinstance(count, int):
+        return z3.And(found) if count <= sg.most else True
+    return z3.Implies(z3.And(count != EMSGSIZE, count != EINVAL), z3.And(found))
 
 
 # skb_copy_bits.

@@ -29,6 +29,19 @@ FIELDS = {
         "reserved",
     ),
     "struct.rp_net_fragment": ("page", "page_address", "offset", "length"),
+    "struct.rp_net_queue": (
+        "vq", "device", "index", "notify_off", "bytes", "pair", "room", "count", "unused", "sg", "data",
+    ),
+    "struct.rp_net_device": (
+        "env", "pci", "features", "mended", "header_bytes", "most_pairs", "pairs", "control_index", "mac",
+        "link", "queue_count", "queues",
+    ),
+    "struct.rp_net_env": (
+        "abi_version", "size", "context", "transport", "notify_off_multiplier", "features", "read", "write",
+        "allocate", "release", "allocate_private", "release_private", "freed", "orphaned", "stop_queue",
+        "start_queue", "wake_queue",
+    ),
+    "struct.rp_net_record": ("frame", "copy", "copy_bytes", "next"),
     "struct.rp_sg": ("page_link", "offset", "length"),
     "struct.rp_vq_segment": ("address", "length"),
 }  # fmt: skip

@@ -1,0 +1,562 @@
+"""What surrounds virtio_net.c's transmit path while it is executed: its calls, answered beside the model.
+
+The virtqueue's functions, those of net_header.c and scatterlist.c, and the stack's are answered from what is
+proved of them elsewhere, or, of the stack, from what virtio_net.c may count on. What they are asked is owed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import z3
+
+from ...model.scatterlist import MAX_SKB_FRAGS
+from ...model.transmit import Choice, Place
+from ..symbolic.environment import Answers, Environment
+from ..symbolic.errors import Unmodelled
+from ..symbolic.ir import Function, Local
+from ..symbolic.ir import Place as Source
+from ..symbolic.memory import locate, put
+from ..symbolic.state import Ended, Site, State
+from ..symbolic.values import NULL, Field, Object, Offset, Pointer, plain
+from .transmit_lockstep import Due, Lockstep, Point, Way
+from .transmit_objects import Sent, Tail, World, is_pointer_to, unused
+
+U32 = 1 << 32
+MOST_PIECES = 1 + MAX_SKB_FRAGS
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain that came back, and its frame: what is still to be done with them."""
+
+    record: Object
+    sent: Sent
+    copy: Object | None
+    counted: bool = True
+    freed: bool = False
+    released: bool = False
+
+
+@dataclass(frozen=True)
+class Sending:
+    """The frame that start_xmit was given, and how far it is.
+
+    ``cause``: xmit_skb has to fail. ``marks``: which entries of the table are known to be marked, and not.
+    """
+
+    sent: Sent
+    pieces: Any = None
+    checked: bool = False
+    headed: bool = False
+    cause: Any = False
+    marks: tuple[tuple[Any, bool], ...] = ()
+    copy: Object | None = None
+    copied: bool = False
+    released: bool = False
+    record: Object | None = None
+    orphaned: bool = False
+    freed: bool = False
+
+
+class Calls(Environment):
+    """The surroundings of one of the transmit path's functions."""
+
+    def __init__(self, world: World, lockstep: Lockstep) -> None:
+        super().__init__(unwind=4)
+        self.world = world
+        self.lockstep = lockstep
+        self._made = 0
+        self._loops: dict[tuple[str, int], Any] = {}
+
+    # Memory.
+
+    def load(self, state: State, made: Object, field: str, index: Any, place: Source) -> Answers | None:
+        del index
+        if field not in ("unused", "next"):
+            return None
+        held = state.read(made, field)
+        if not isinstance(held, Tail):
+            return None
+        found: Answers = []
+        for some in (False, True):
+            way = state.fork()
+            try:
+                way.assume(plain(held.length >= 1 if some else held.length == 0))
+            except Ended:
+                continue
+            if not self.feasible(way):
+                continue
+            value: Any = NULL
+            if some:
+                record = self.world.record(way, self._mark(), next=Tail(held.length - 1))
+                value = Pointer(record)
+            way.write(made, field, value)
+            found.append((way, value))
+        del place
+        return found
+
+    def store(
+        self, state: State, made: Object, field: str, index: Any, value: Any, place: Source
+    ) -> list[State] | None:
+        del index, value
+        if made is self.world.queue and (field.startswith("vq.") or field in ("num_free", "queue_size")):
+            Site(state, self, place).oblige("transmit", "only virtqueue.c writes to the virtqueue", False)
+        return None
+
+    def _mark(self) -> str:
+        self._made += 1
+        return f"'{self._made}"
+
+    # Loops.
+
+    def loop(
+        self, state: State, function: Function, header: str, values: dict[Local, Any], back: bool
+    ) -> list[tuple[State, dict[Local, Any]]] | None:
+        """Cut the loops that reclaim: whatever a round begins with is what any round begins with."""
+        chain: Chain | None = state.extra.get("chain")
+        if chain is None:
+            return None
+        place = function.blocks[header].instructions[0].place
+        site = Site(state, self, place)
+        self._settled(site, but=chain)
+        others = [local for local, value in values.items() if not is_pointer_to(value, chain.record)]
+        for local in others:
+            site.oblige("transmit", f"a round of the loop needs no {local.name} of the round before", False)
+        if back:
+            raise Ended
+        point: Point = state.extra["point"]
+        here, facts = self.lockstep.again(point) if not chain.counted else (point, ())
+        for fact in facts:
+            state.assume(plain(fact))
+        self.world.fill(state, here.state)
+        state.write(self.world.queue, "unused", Tail(self._records(here)))
+        ways = self.lockstep.detached(here) if chain.counted else self.lockstep.get(here)
+        found: list[tuple[State, dict[Local, Any]]] = []
+        for way in ways:
+            if way.value is not True:
+                continue
+            after = self._gone(site, way, state.fork())
+            for each, _ in self._came_back(after, way, counted=chain.counted):
+                new: Chain = each.extra["chain"]
+                self._hand_out(Site(each, self, place), new)
+                found.append((each, {local: Pointer(new.record) for local in values}))
+        return found
+
+    def _records(self, point: Point) -> Any:
+        """How many records are not in use: one more than descriptors, less those in flight."""
+        return self.world.model.queue_size + 1 - point.state.in_flight
+
+    # Calls.
+
+    def call(self, state: State, callee: Any, arguments: tuple[Any, ...], place: Source) -> Answers:
+        name = callee.removeprefix("env.") if isinstance(callee, str) else ""
+        answer: Callable[..., Answers] | None = getattr(self, f"_{name}", None)
+        if answer is None or not isinstance(callee, str):
+            raise Unmodelled(f"a call of {callee}", place)
+        site = Site(state, self, place)
+        if callee.startswith("env."):
+            right = is_pointer_to(arguments[0], self.world.context)
+            self._owe(site, f"{name} gets the stack's context", right)
+            arguments = arguments[1:]
+        elif name.startswith("rp_vq_"):
+            self._owe(
+                site, f"{name} gets the queue's own virtqueue", is_pointer_to(arguments[0], self.world.queue)
+            )
+            arguments = arguments[1:]
+        return answer(site, *arguments)
+
+    def _rp_vq_get_buf(self, site: Site, token: Any, length: Any) -> Answers:
+        self._settled(site)
+        found: Answers = []
+        state = site.state
+        state.extra["out"] = (token, length)
+        for way in self.lockstep.get(state.extra["point"]):
+            after = self._gone(site, way, state.fork())
+            if way.value is not True:
+                found.append((after, 0))
+                continue
+            for each, _ in self._came_back(after, way, counted=False):
+                self._hand_out(Site(each, self, site.place), each.extra["chain"])
+                found.append((each, 1))
+        return [(each, value) for each, value in found if self.feasible(each)]
+
+    def _rp_vq_detach_unused_buf(self, site: Site) -> Answers:
+        self._settled(site)
+        found: Answers = []
+        for way in self.lockstep.detached(site.state.extra["point"]):
+            after = self._gone(site, way, site.state.fork())
+            if way.value is not True:
+                found.append((after, NULL))
+                continue
+            found += self._came_back(after, way, counted=True)
+        return [(each, value) for each, value in found if self.feasible(each)]
+
+    def _came_back(self, state: State, way: Way, *, counted: bool) -> Answers:
+        """Return the ways on with a chain, as xmit_skb left its record: with a copy, or without."""
+        assert way.choice is not None
+        found: Answers = []
+        for copied in (False, True) if self.world.model.linux is not True else (False,):
+            here = state.fork()
+            sent = self.world.sent(here, self._mark(), way.choice.size)
+            copy = self._block(here) if copied else None
+            value = NULL if copy is None else Pointer(copy)
+            values = {"frame": Pointer(sent.frame), "copy": value}
+            if copy is not None:
+                values["copy_bytes"] = copy.size
+            record = self.world.record(here, self._mark(), **values)
+            here.extra["chain"] = Chain(record, sent, copy, counted)
+            found.append((here, Pointer(record)))
+        return found
+
+    def _hand_out(self, site: Site, chain: Chain) -> None:
+        """Let get_buf's results be where its caller wants them."""
+        for pointer, value, size in zip(
+            site.state.extra.get("out", ()), (Pointer(chain.record), z3.Int(f"written{self._mark()}")), (8, 4)
+        ):
+            put(site, pointer.object, locate(site, pointer, size, size), value)
+
+    def _block(self, state: State) -> Object:
+        """Make a block of memory, with anything in it."""
+        mark = self._mark()
+        size = z3.Int(f"copy_bytes{mark}")
+        state.assume(size >= 1)
+        return self._memory(state, mark, size)
+
+    def _memory(self, state: State, mark: str, size: Any) -> Object:
+        made = Object(
+            f"copy{mark}",
+            (Field("byte", 0, 1, 1, 0, size),),
+            size=size,
+            align=64,
+            handle=z3.Int(f"copy{mark}"),
+        )
+        byte = z3.Function(f"copy{mark}", z3.IntSort(), z3.IntSort())
+        state.add(made, {"byte": byte})
+        return made
+
+    def _rp_vq_disable_cb(self, site: Site) -> Answers:
+        return self._one(site, self.lockstep.disabled)
+
+    def _rp_vq_kick(self, site: Site) -> Answers:
+        return self._one(site, self.lockstep.kick)
+
+    def _rp_vq_enable_cb_delayed(self, site: Site) -> Answers:
+        self._settled(site)
+        ways = self.lockstep.delayed(site.state.extra["point"])
+        found = [(self._gone(site, way, site.state.fork()), way.value) for way in ways]
+        return [(each, value) for each, value in found if self.feasible(each)]
+
+    def _stop_queue(self, site: Site, pair: Any) -> Answers:
+        return self._told(site, pair, self.lockstep.stopped)
+
+    def _start_queue(self, site: Site, pair: Any) -> Answers:
+        self._owe(site, "start_xmit starts, the callback wakes", not self.lockstep.handling)
+        return self._told(site, pair, self.lockstep.started)
+
+    def _wake_queue(self, site: Site, pair: Any) -> Answers:
+        self._owe(site, "start_xmit starts, the callback wakes", self.lockstep.handling)
+        return self._told(site, pair, self.lockstep.started)
+
+    def _told(self, site: Site, pair: Any, move: Callable[[Point], Way]) -> Answers:
+        self._owe(site, "the stack is told of this queue", pair == z3.Int("queue.pair"))
+        return self._one(site, move)
+
+    def _orphaned(self, site: Site, token: Any) -> Answers:
+        sending: Sending | None = site.state.extra.get("sending")
+        right = sending is not None and not sending.orphaned and is_pointer_to(token, sending.sent.token)
+        self._owe(site, "the frame that was sent is orphaned, once", right)
+        self._owe(site, *self.lockstep.at(site.state.extra["point"], Place.ROOM))
+        assert sending is not None
+        site.state.extra["sending"] = replace(sending, orphaned=True)
+        return [(site.state, None)]
+
+    def _freed(self, site: Site, token: Any) -> Answers:
+        state = site.state
+        chain: Chain | None = state.extra.get("chain")
+        if chain is not None and not chain.freed:
+            self._owe(
+                site, "the frame of the chain that came back is freed", is_pointer_to(token, chain.sent.token)
+            )
+            state.extra["chain"] = replace(chain, freed=True)
+            return [(state, None)]
+        sending: Sending | None = state.extra.get("sending")
+        right = sending is not None and not sending.freed and is_pointer_to(token, sending.sent.token)
+        self._owe(site, "the frame that is freed is the one that start_xmit has, once", right)
+        assert sending is not None
+        length, model = sending.sent.length, self.world.model
+        inside = z3.If(model.version_1, z3.Int("device.header_bytes"), 0)
+        # One descriptor holds no more bytes than 32 bits can count.
+        too_long = z3.And(z3.BoolVal(model.linux is not True), length + inside >= U32)
+        why = z3.Or(sending.cause, length == 0, too_long)
+        way = self.lockstep.dropped(state.extra["point"], self._as_chosen(sending), why)
+        after = self._gone(site, way, state)
+        after.extra["sending"] = replace(sending, freed=True)
+        return [(after, None)]
+
+    def _allocate(self, site: Site, size: Any, alignment: Any, address: Any) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "one copy is allocated, with an alignment", sending.copy is None and alignment == 64)
+        none = site.state.fork()
+        none.extra["sending"] = replace(sending, cause=True)
+        some = site.state.fork()
+        copy = self._memory(some, self._mark(), size)
+        some.extra["sending"] = replace(sending, copy=copy)
+        at = Site(some, self, site.place)
+        where = z3.Int(f"at {copy.name}")
+        some.within(where, 0, (1 << 64) - 1)
+        put(at, address.object, locate(at, address, 8, 8), where)
+        some.extra["address"] = where
+        return [(none, NULL), (some, Pointer(copy))]
+
+    def _release(self, site: Site, memory: Any, size: Any) -> Answers:
+        state = site.state
+        chain, sending = state.extra.get("chain"), state.extra.get("sending")
+        for name, each in (("chain", chain), ("sending", sending)):
+            if each is not None and each.copy is not None and is_pointer_to(memory, each.copy):
+                self._owe(site, "a copy is released once", not each.released)
+                self._owe(site, "as many bytes are released as were allocated", size == each.copy.size)
+                if name == "sending":
+                    self._owe(site, "a copy that the device may read is not released", _is_out(each, state))
+                state.extra[name] = replace(each, released=True)
+                state.freed |= {each.copy}
+                return [(state, None)]
+        self._owe(site, "what is released is a copy that was allocated", False)
+        return []
+
+    # What is proved elsewhere.
+
+    def _rp_skb_pieces(self, site: Site, packet: Any) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "the frame's own packet is counted", is_pointer_to(packet, sending.sent.packet))
+        many, some = site.state.fork(), site.state.fork()
+        many.extra["sending"] = replace(sending, cause=True)
+        pieces = z3.Int(f"pieces{self._mark()}")
+        some.within(pieces, 0, MOST_PIECES)
+        some.assume((pieces == 0) == (sending.sent.length == 0))
+        some.extra["sending"] = replace(sending, pieces=pieces)
+        return [(many, U32 - 90), (some, pieces)]
+
+    def _rp_net_header_check(self, site: Site, frame: Any, features: Any, mended: Any) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "the frame itself is checked", is_pointer_to(frame, sending.sent.frame))
+        self._owe(site, "with the features accepted", features == z3.Int("device.features"))
+        self._owe(site, "in the queue's profile", plain(mended) == (self.world.model.linux is not True))
+        bad, good = site.state.fork(), site.state.fork()
+        bad.extra["sending"] = replace(sending, cause=True)
+        good.extra["sending"] = replace(sending, checked=True)
+        return [(bad, U32 - 22), (good, 0)]
+
+    def _rp_net_header_write(self, site: Site, header: Any, frame: Any, size: Any, mended: Any) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "the frame's own header is written", is_pointer_to(frame, sending.sent.frame))
+        self._owe(site, "into the frame's own memory", is_pointer_to(header, sending.sent.control))
+        self._owe(site, "of the size negotiated", size == z3.Int("device.header_bytes"))
+        self._owe(site, "in the queue's profile", plain(mended) == (self.world.model.linux is not True))
+        self._owe(site, "of a frame that was checked", sending.checked)
+        byte = z3.Function(f"header{self._mark()}", z3.IntSort(), z3.IntSort())
+        old = site.state.read(sending.sent.control, "byte")
+        site.state.write(
+            sending.sent.control, "byte", lambda index: z3.If(index < size, byte(index), old(index))
+        )
+        site.state.extra["sending"] = replace(sending, headed=True)
+        return [(site.state, None)]
+
+    def _rp_sg_set(self, site: Site, entry: Any, address: Any, length: Any) -> Answers:
+        sending = self._being_sent(site)
+        number = self._entry(site, entry)
+        frame = site.state.read(sending.sent.frame, "control_address")
+        header = plain(z3.And(_equal(address, frame), _equal(length, z3.Int("device.header_bytes"))))
+        if sending.copy is None:
+            self._owe(site, "the first entry names the header", z3.And(z3.BoolVal(number == 0), header))
+        else:
+            version = self.world.model.version_1
+            inside = z3.If(version, z3.Int("device.header_bytes"), 0)
+            whole = z3.And(
+                _equal(address, site.state.extra["address"]),
+                _equal(length, inside + sending.sent.length),
+                _equal(sending.copy.size, inside + sending.sent.length),
+                z3.BoolVal(number == 0) == version,
+            )
+            self._owe(site, "the entry names the copy, with the header under VERSION_1", whole)
+        marks = tuple(each for each in sending.marks if each[0] != number)
+        site.state.extra["sending"] = replace(sending, marks=(*marks, (number, False)))
+        return [(site.state, None)]
+
+    def _rp_sg_mark_end(self, site: Site, entry: Any) -> Answers:
+        sending = self._being_sent(site)
+        number = self._entry(site, entry)
+        marks = tuple(each for each in sending.marks if each[0] != number)
+        site.state.extra["sending"] = replace(sending, marks=(*marks, (number, True)))
+        return [(site.state, None)]
+
+    def _rp_skb_to_sgvec(
+        self, site: Site, packet: Any, entry: Any, room: Any, offset: Any, length: Any
+    ) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "the frame's own packet is mapped", is_pointer_to(packet, sending.sent.packet))
+        self._owe(site, "into the entries behind the header's", self._entry(site, entry) == 1)
+        self._owe(site, "which are as many as there are", plain(room) == MOST_PIECES)
+        whole = z3.And(_equal(offset, 0), _equal(length, sending.sent.length))
+        self._owe(site, "the whole packet is mapped", whole)
+        marks = tuple(each for each in sending.marks if each[0] == 0)
+        site.state.extra["sending"] = replace(sending, marks=(*marks, ("last", True)))
+        return [(site.state, sending.pieces)]
+
+    def _rp_sg_count(self, site: Site, entry: Any, most: Any) -> Answers:
+        sending = self._being_sent(site)
+        self._owe(site, "the table is counted from its start", self._entry(site, entry) == 0)
+        self._owe(site, "to its end", plain(most) == MOST_PIECES + 1)
+        marks = dict(sending.marks)
+        self._owe(site, "the first entry was written for this frame", 0 in marks)
+        if marks[0]:
+            return [(site.state, 1)]
+        if marks.get(1):
+            return [(site.state, 2)]
+        self._owe(site, "some entry is marked", "last" in marks)
+        return [(site.state, sending.pieces + 1)]
+
+    def _rp_skb_copy(self, site: Site, packet: Any, to: Any, length: Any) -> Answers:
+        sending = self._being_sent(site)
+        inside = z3.If(self.world.model.version_1, z3.Int("device.header_bytes"), 0)
+        right = isinstance(to, Pointer) and to.object is sending.copy
+        self._owe(site, "the frame's own packet is copied", is_pointer_to(packet, sending.sent.packet))
+        self._owe(site, "into the copy", right)
+        self._owe(site, "behind the header, if that is in it", _equal(to.offset.number(), inside))
+        self._owe(site, "all of it", _equal(length, sending.sent.length))
+        site.state.extra["sending"] = replace(sending, copied=True)
+        return [(site.state, 0)]
+
+    def _rp_vq_add(self, site: Site, segments: Any, out: Any, within: Any, token: Any) -> Answers:
+        state = site.state
+        sending = self._being_sent(site)
+        self._owe(site, "the queue's table is added from its start", self._entry(site, segments) == 0)
+        self._owe(site, "nothing for the device to write to", plain(within) == 0)
+        self._owe(site, "the header was written", sending.headed)
+        record = token.object if isinstance(token, Pointer) else None
+        known = record is not None and record.name.startswith("record") and token.offset == Offset(0)
+        self._owe(site, "the token is a record", known)
+        assert record is not None
+        free, _ = unused(state, self.world)
+        self._owe(site, "which is not among those not in use", record not in free)
+        right = is_pointer_to(state.read(record, "frame"), sending.sent.frame)
+        self._owe(site, "and knows the frame", right)
+        if sending.copy is None:
+            self._owe(site, "and no copy", state.read(record, "copy") is NULL)
+        else:
+            self._owe(site, "and the copy", is_pointer_to(state.read(record, "copy"), sending.copy))
+            same = _equal(state.read(record, "copy_bytes"), sending.copy.size)
+            self._owe(site, "and how large that is", same)
+            self._owe(site, "which holds the packet", sending.copied)
+            self._copy_has_header(site, sending)
+        point, choice = self.lockstep.choice(state.extra["point"])
+        choice = replace(choice, pieces=sending.pieces, unfit=False)
+        found: Answers = []
+        for way in self.lockstep.add(point, choice, out):
+            after = self._gone(site, way, state.fork())
+            accepted = way.value is True
+            here = replace(sending, record=record) if accepted else replace(sending, cause=True)
+            after.extra["sending"] = here
+            error: Any = 0
+            if not accepted:
+                error = z3.Int(f"error{self._mark()}")
+                after.assume(z3.Or(error == U32 - 22, error == U32 - 28))
+            found.append((after, error))
+        return [(each, value) for each, value in found if self.feasible(each)]
+
+    def _copy_has_header(self, site: Site, sending: Sending) -> None:
+        assert sending.copy is not None
+        at = z3.Int("at")
+        cell = site.state.read(sending.copy, "byte")(at)
+        header = site.state.read(sending.sent.control, "byte")(at)
+        inside = z3.And(at >= 0, at < z3.Int("device.header_bytes"), self.world.model.version_1)
+        self._owe(site, "the copy begins with the header under VERSION_1", z3.Implies(inside, cell == header))
+
+    # How.
+
+    def _being_sent(self, site: Site) -> Sending:
+        sending: Sending | None = site.state.extra.get("sending")
+        self._owe(site, "there is a frame to send", sending is not None and not sending.freed)
+        assert sending is not None
+        return sending
+
+    def _as_chosen(self, sending: Sending) -> Choice:
+        none = z3.IntVal(0)
+        pieces = none if sending.pieces is None else sending.pieces
+        return Choice(mine=True, pieces=pieces, unfit=True, indirect=False, length=none, size=none)
+
+    def _entry(self, site: Site, pointer: Any) -> int:
+        for number in range(2):
+            if is_pointer_to(pointer, self.world.queue, self.world.sg(number)):
+                return number
+        self._owe(site, "the entry is the first or the second of the queue's table", False)
+        raise Ended
+
+    def _one(self, site: Site, move: Callable[[Point], Way]) -> Answers:
+        self._settled(site)
+        way = move(site.state.extra["point"])
+        return [(self._gone(site, way, site.state), None)]
+
+    def _gone(self, site: Site, way: Way, state: State) -> State:
+        """Let the model go a way: what is due is owed, what is known is assumed, memory follows."""
+        here = Site(state, self, site.place)
+        for what, goal in way.due:
+            self._owe(here, what, goal)
+        for fact in way.facts:
+            state.assume(plain(fact))
+        state.extra["point"] = way.point
+        state.write(self.world.queue, "num_free", way.point.state.num_free)
+        return state
+
+    def _settled(self, site: Site, but: Chain | None = None) -> None:
+        """Owe that the chain that came back last is done with, and the queue's numbers are the model's."""
+        state = site.state
+        chain: Chain | None = state.extra.get("chain")
+        if chain is not None and but is None:
+            self._owe(
+                site,
+                "the frame of each chain that came back is freed, before the next is looked for",
+                chain.freed,
+            )
+            copied = chain.copy is None or chain.released
+            self._owe(site, "and its copy released", copied)
+            state.extra["chain"] = None
+        point: Point = state.extra["point"]
+        if but is not None or self.lockstep_counts(point):
+            counts = (0, 0) if but is None or but.counted else (1, but.sent.length)
+            self.owe_all(site, self.world.differences(state, point.state, *counts))
+            self._owe_records(site, point, but)
+
+    def lockstep_counts(self, point: Point) -> bool:
+        """Tell whether nobody else may be at work on the queue's numbers: not so for linux-3.11's callback."""
+        return isinstance(point.state.at, int)
+
+    def _owe_records(self, site: Site, point: Point, but: Chain | None) -> None:
+        sending: Sending | None = site.state.extra.get("sending")
+        try:
+            known, rest = unused(site.state, self.world)
+        except ValueError as error:
+            self._owe(site, f"the list of records not in use is one ({error})", False)
+            return
+        out = 0 if but is None else 1
+        right = _equal(rest + len(known) + out, self._records(point))
+        if sending is None or sending.freed or sending.record is not None or sending.pieces is None:
+            self._owe(site, "each record is not in use, or stands for a chain in flight", right)
+
+    def owe_all(self, site: Site, due: Sequence[Due]) -> None:
+        """Owe each of these."""
+        for what, goal in due:
+            self._owe(site, what, goal)
+
+    def _owe(self, site: Site, what: str, goal: Any) -> None:
+        site.oblige("transmit", what, plain(goal))
+
+
+def _is_out(sending: Sending, state: State) -> bool:
+    del state
+    return sending.record is None
+
+
+def _equal(one: Any, other: Any) -> Any:
+    same = one == other
+    return z3.BoolVal(same) if isinstance(same, bool) else same
