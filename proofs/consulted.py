@@ -1,8 +1,8 @@
 """Which methods of a model the questions of a group consult: only a mutant of one of these can change them.
 
 Building all questions of all theorems for each mutant takes minutes, and nearly all of them come out as they
-were. A question is made by calling methods of the model; so one built for a mutant is another only if some method
-called on the way is one that the mutant overrides.
+were. A question is made by calling methods of the model; so one built for a mutant is another only if some
+method called on the way is one that the mutant overrides.
 """
 
 from functools import cache

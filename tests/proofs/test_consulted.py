@@ -18,7 +18,7 @@ def _same(one: object, other: object) -> bool:
     ("mutant", "subject", "every"), [("A5", Ring, 1), ("B6", Ring, 1), ("A6", Steps, 25)]
 )
 def test_questions_left_alone_are_unchanged(mutant: str, subject: type, every: int) -> None:
-    """Each question (of many: every so-manieth) that no overridden method takes part in is built as before."""
+    """A question that no overridden method takes part in is built as before; of many, some are tried."""
     model = MUTANTS[mutant].model_of(subject)
     obligations = [
         each for theorem in THEOREMS.values() if theorem.subject is subject for each in theorem.obligations
@@ -33,7 +33,7 @@ def test_questions_left_alone_are_unchanged(mutant: str, subject: type, every: i
 
 
 def test_a_changed_method_is_consulted() -> None:
-    """The step that a mutant changes consults the method overridden; a mutant of special methods changes all."""
+    """The step a mutant changes consults the method overridden; one of special methods changes all."""
     assert "next_after_give" in consulted(Steps, "give")
     assert may_change(MUTANTS["A6"].model_of(Steps), Steps, "give")
     assert not may_change(MUTANTS["A6"].model_of(Steps), Steps, "notify")
