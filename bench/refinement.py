@@ -15,7 +15,7 @@ from pathlib import Path
 from ringproof.building import c_sources
 from ringproof.proofs import pool
 from ringproof.proofs.cache import Cache
-from ringproof.proofs.refinement.examination import Examined, Outcome, Task, examine
+from ringproof.proofs.refinement.examination import Examined, Outcome, Task, attended
 from ringproof.proofs.refinement.refinement import Kind, Part
 from ringproof.proofs.refinement.registry import refinements
 from ringproof.proofs.refinement.run import DEADLINE
@@ -92,7 +92,7 @@ def measure(
         for number, part in enumerate(claim.parts)
         if claim.code == kind and wanted(part)
     ]
-    work = functools.partial(examine, find=refinements, cache=cache)
+    work = functools.partial(attended, find=refinements, cache=cache)
     started = time.perf_counter()
     proved = known = 0
     for _, outcome in pool.run(work, tasks, PROCESSES, DEADLINE):

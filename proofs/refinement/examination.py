@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ Find: TypeAlias = Callable[[], Mapping[str, Refinement]]
 """What returns all refinements by name: importable, so that each process finds them itself."""
 
 _LIFTER = ("pyvex", "archinfo")
+
+_GLANCE = 1.0
+"""Seconds between two looks whether anybody still waits."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,27 @@ class Outcome:
 
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...] = ()
+
+
+def attended(task: Task, find: Find, cache: Cache | None = None) -> Outcome:
+    """Examine, in a process of its own that ends when the one that waits for it has.
+
+    A part may take minutes; a parent that was killed hears nothing of it.
+    """
+    _attend()
+    return examine(task, find, cache)
+
+
+@functools.cache
+def _attend() -> None:
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_GLANCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def examine(task: Task, find: Find, cache: Cache | None = None) -> Outcome:

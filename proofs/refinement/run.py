@@ -16,7 +16,7 @@ from ..discharge import ObligationResult
 from ..report import ProofReport, TheoremResult
 from ..solver import NAME, require_pinned
 from ..theorem import Verdict
-from .examination import Examined, Find, Finding, Outcome, Task, examine
+from .examination import Examined, Find, Finding, Outcome, Task, attended
 from .refinement import Kind, Refinement
 
 DEADLINE = 900.0
@@ -87,7 +87,7 @@ def prove(
     chosen = [refinement for refinement in known.values() if refinement.name in names]
     run = _Run(chosen, seed is not None, on_result, on_mutant)
     total = sum(len(each.parts) * (1 + len(each.broken_by) * (seed is not None)) for each in chosen)
-    work = functools.partial(examine, find=find, cache=_fresh(cache))
+    work = functools.partial(attended, find=find, cache=_fresh(cache))
     started = time.perf_counter()
     interrupted, done = False, 0
     heard: set[str] = set()
@@ -218,7 +218,7 @@ class _Run:
         details = tuple(
             entry
             for number, part in enumerate(refinement.parts)
-            for entry in _labelled(part.label, len(refinement.parts), found.get(number))
+            for entry in _labelled(part.label or name, len(refinement.parts), found.get(number))
         )
         verdict, reason = _judged(details)
         killed = tuple(mutant for mutant, broken in kills.items() if name in broken) if kills else None

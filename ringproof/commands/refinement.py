@@ -287,5 +287,7 @@ def described(name: str) -> list[str]:
         *([f"  rests on   {', '.join(rests_on)}"] if rests_on else []),
         f"  proof      {len(refinement.parts)} part{'s' if len(refinement.parts) != 1 else ''}; "
         f"ringproof prove {name}",
-        f"  broken by  {', '.join(refinement.broken_by) or 'nothing that is seeded'}: prove {name} --kill",
+        f"  broken by  {', '.join(refinement.broken_by)}: prove {name} --kill"
+        if refinement.broken_by
+        else "  broken by  nothing that is seeded",
     ]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,6 +91,12 @@ def _gives_up(code: Code) -> Sequence[ObligationResult]:
     return [ObligationResult("every path", "unknown", 1.0, 9, "canceled")]
 
 
+def _goes_on(code: Code) -> Sequence[ObligationResult]:
+    _note(str(os.getpid()), code)
+    time.sleep(60)
+    return []
+
+
 def _claim(
     name: str, *parts: Part, code: Kind = "c", broken_by: tuple[str, ...] = (), sizes: tuple[int, ...] = ()
 ) -> Refinement:
@@ -118,6 +125,7 @@ ALL = (
     _claim("fake-dying", _one(_dies)),
     _claim("fake-silent", _one(_says_nothing)),
     _claim("fake-hard", _one(_gives_up)),
+    _claim("fake-endless", _one(_goes_on)),
     _claim("fake-partless"),
     _claim("fake-binary", _one(_compares("binary")), code="machine code", sizes=(4,)),
     _claim("fake-reference", Part("poll", _reads, _compares("reference")), code="reference"),

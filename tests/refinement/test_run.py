@@ -1,6 +1,11 @@
 """What runs claims about code: honest verdicts from many processes, and nothing kept but proofs."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +31,7 @@ def _seed(folder: Path) -> Callable[[str, Kind], Examined]:
 
 def test_verdicts_are_honest(tmp_path: Path) -> None:
     """Proved is only what asked something and proved all of it; everything else says why not."""
-    names = [name for name in fakes.refinements() if name != "fake-binary"]
+    names = [name for name in fakes.refinements() if name not in ("fake-binary", "fake-endless")]
     heard: list[TheoremResult] = []
     counted: list[tuple[int, int]] = []
     report = prove(
@@ -218,6 +223,36 @@ def test_an_interrupt_ends_the_run_not_the_report(tmp_path: Path) -> None:
         "fake-add": "unknown",
     }
     assert report.theorems[1].reason == "N = 1: not tried: the run ended early"
+
+
+def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
+    """A run that is killed leaves nobody behind who works for it."""
+    code = fakes.source(tmp_path / "c")
+    program = (
+        "from pathlib import Path; from tests.refinement import fakes; import sys\n"
+        "from ringproof.proofs.refinement.run import prove\n"
+        "from ringproof.proofs.refinement.examination import Examined\n"
+        "prove(['fake-endless'], Examined(Path(sys.argv[1])), fakes.refinements, jobs=1)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(code)]) as parent:
+        while not fakes.asked(code):
+            time.sleep(0.05)
+        parent.kill()
+    (worker,) = map(int, fakes.asked(code))
+    for _ in range(200):
+        if not _runs(worker):
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker goes on")
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there, and is not just waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_names_are_known(tmp_path: Path) -> None:
