@@ -55,15 +55,17 @@ def module(package: ModuleType, name: str) -> ModuleType:
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
+def source(package: ModuleType, name: str) -> str:
+    """Return the source of a module of the reference's package."""
+    path = module(package, name).__file__
+    if path is None:
+        raise Unmodelled(f"{name} has no source")
+    return Path(path).read_text(encoding="utf-8")
+
+
 def sources(package: ModuleType) -> str:
     """Return the source of what is followed, refused if symbolic numbers could go through it unnoticed."""
-    texts = []
-    for name in MODULES:
-        path = module(package, name).__file__
-        if path is None:
-            raise Unmodelled(f"{name} has no source")
-        texts.append(inspected(Path(path).read_text(encoding="utf-8"), f"{name}.py"))
-    return "\n".join(texts)
+    return "\n".join(inspected(source(package, name), f"{name}.py") for name in MODULES)
 
 
 def made(package: ModuleType, lockstep: Lockstep) -> Any:

@@ -8,18 +8,18 @@ replayed.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Any
 
 import z3
 
-from ...model.size import OneSize
+from ...model.size import OneSize, Plain
 from ...model.steps.invariants import assumed
 from ...model.steps.moment import Choice, Moment
 from ...model.steps.queue import Steps
 from ..discharge import ObligationResult
-from ..solver import refute, satisfy
+from ..solver import refute
 from ..theorem import Query
 from .deciding import PATIENT, Hypotheses, Question, decide
 from .explorer import Due, Path
@@ -101,13 +101,32 @@ def _way(call: Call, queue_size: int, path: Path[Lockstep], label: str, few: Hyp
     return decide(Question(label, conditions, goal, (known, about, whole), shown), finite=True)
 
 
+_WAYS: dict[str, tuple[str, ...]] = {
+    "prepare": ("begin_kick",),
+    "notify": ("begin_kick", "prepare", "decide"),
+    "poll": ("enable_cb", "arm"),
+    "scan": ("reset",),
+    "interrupt": ("device_interrupts",),
+}
+"""The steps from the first moment to one at which an operation may begin that doesn't begin at once."""
+
+
 def witness(call: Call, queue_size: int) -> bool:
-    """Tell whether there is a state from which the call may start, as a solver's model of all hypotheses."""
-    known = hypotheses(call, queue_size, whole=True)
-    return any(
-        satisfy(Query({**known, **extra}, z3.BoolVal(True)), PATIENT).result == "sat"
-        for extra in (_plain(call, queue_size), {})
-    )
+    """Tell whether the call may start somewhere: one such moment is led to, and asked all hypotheses."""
+    model = Steps(Plain(queue_size))
+    choice = Choice(1, 1, 1, lambda _: 1, lambda _: 1, 0, 0, 0, False)
+    choice = replace(choice, **{name: _plain_number(value) for name, value in call.choice.items()})
+    moment = model.initial()
+    for step in _WAYS.get(call.starts[0] if call.starts else "", ()):
+        moment = model.take(step, moment, choice).after
+    if any(getattr(moment, name) != value for name, value in call.start.items()):
+        return False
+    known = {**assumed(model, moment), **call.given(moment, choice)}
+    return all(z3.is_true(z3.simplify(term_like(fact))) for fact in known.values())
+
+
+def _plain_number(value: Any) -> Any:
+    return value.as_long() if isinstance(value, z3.IntNumRef) else value
 
 
 def _plain(call: Call, queue_size: int) -> Hypotheses:
