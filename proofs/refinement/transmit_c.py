@@ -8,9 +8,6 @@ import z3
 from ...model.size import LARGEST
 from ...model.transmit import Place, Transmit
 from ..discharge import ObligationResult
-from ..stepwise import induction
-from ..solver import refute
-from ..theorem import Stage
 from ..symbolic.execution import execute
 from ..symbolic.ir import Module
 from ..symbolic.state import Ended, Site, State
@@ -19,7 +16,7 @@ from .deciding import Question, decide
 from .mapping_objects import key_of, module_of, owed
 from .refinement import Code
 from .transmit_c_calls import Calls, Sending
-from .transmit_lockstep import Lockstep, Point
+from .transmit_lockstep import Lockstep
 from .transmit_objects import Tail, world
 
 SOURCE = "virtio_net.c"
@@ -106,21 +103,3 @@ def _returned(calls: Calls, state: State, function: str) -> None:
             calls._owe(site, "its copy is released if it is freed", kept)
     except Ended:
         return
-
-
-def check_invariants() -> list[ObligationResult]:
-    """Show that what is assumed of a moment holds at the start and is kept by every step, in every setting."""
-    from .transmit_lockstep import INVARIANTS
-
-    found = []
-    for obligation in induction(Transmit, INVARIANTS):
-        query = obligation.build(Stage(Transmit(), None))
-        answer = refute(query, 3_000_000)
-        verdict = {"unsat": "proved", "sat": "refuted"}.get(answer.result, "unknown")
-        found.append(
-            ObligationResult(obligation.label, verdict, answer.seconds, answer.rlimit, answer.reason)
-        )
-    return found
-
-
-__all__ = ["FUNCTIONS", "Point", "check", "check_invariants", "key", "questions"]

@@ -67,11 +67,11 @@ class Calls(Environment):
         self.world = world
         self.lockstep = lockstep
         self._made = 0
-        self._loops: dict[tuple[str, int], Any] = {}
 
     # Memory.
 
     def load(self, state: State, made: Object, field: str, index: Any, place: Source) -> Answers | None:
+        """Read a pointer into the list of records not in use: of a list known by its length, it splits."""
         del index
         if field not in ("unused", "next"):
             return None
@@ -99,6 +99,7 @@ class Calls(Environment):
     def store(
         self, state: State, made: Object, field: str, index: Any, value: Any, place: Source
     ) -> list[State] | None:
+        """Owe that the virtqueue is left to virtqueue.c."""
         del index, value
         if made is self.world.queue and (field.startswith("vq.") or field in ("num_free", "queue_size")):
             Site(state, self, place).oblige("transmit", "only virtqueue.c writes to the virtqueue", False)
@@ -150,6 +151,7 @@ class Calls(Environment):
     # Calls.
 
     def call(self, state: State, callee: Any, arguments: tuple[Any, ...], place: Source) -> Answers:
+        """Answer a call by the method of its name, and owe that it is of this queue and this stack."""
         name = callee.removeprefix("env.") if isinstance(callee, str) else ""
         answer: Callable[..., Answers] | None = getattr(self, f"_{name}", None)
         if answer is None or not isinstance(callee, str):
@@ -317,7 +319,7 @@ class Calls(Environment):
                 self._owe(site, "a copy is released once", not each.released)
                 self._owe(site, "as many bytes are released as were allocated", size == each.copy.size)
                 if name == "sending":
-                    self._owe(site, "a copy that the device may read is not released", _is_out(each, state))
+                    self._owe(site, "a copy that the device may read is not released", each.record is None)
                 state.extra[name] = replace(each, released=True)
                 state.freed |= {each.copy}
                 return [(state, None)]
@@ -522,13 +524,13 @@ class Calls(Environment):
             self._owe(site, "and its copy released", copied)
             state.extra["chain"] = None
         point: Point = state.extra["point"]
-        if but is not None or self.lockstep_counts(point):
+        if but is not None or self._alone(point):
             counts = (0, 0) if but is None or but.counted else (1, but.sent.length)
-            self.owe_all(site, self.world.differences(state, point.state, *counts))
+            self._owe_all(site, self.world.differences(state, point.state, *counts))
             self._owe_records(site, point, but)
 
-    def lockstep_counts(self, point: Point) -> bool:
-        """Tell whether nobody else may be at work on the queue's numbers: not so for linux-3.11's callback."""
+    def _alone(self, point: Point) -> bool:
+        """Tell whether nobody else works on the queue's numbers: not so for linux-3.11's callback."""
         return isinstance(point.state.at, int)
 
     def _owe_records(self, site: Site, point: Point, but: Chain | None) -> None:
@@ -543,18 +545,13 @@ class Calls(Environment):
         if sending is None or sending.freed or sending.record is not None or sending.pieces is None:
             self._owe(site, "each record is not in use, or stands for a chain in flight", right)
 
-    def owe_all(self, site: Site, due: Sequence[Due]) -> None:
+    def _owe_all(self, site: Site, due: Sequence[Due]) -> None:
         """Owe each of these."""
         for what, goal in due:
             self._owe(site, what, goal)
 
     def _owe(self, site: Site, what: str, goal: Any) -> None:
         site.oblige("transmit", what, plain(goal))
-
-
-def _is_out(sending: Sending, state: State) -> bool:
-    del state
-    return sending.record is None
 
 
 def _equal(one: Any, other: Any) -> Any:

@@ -20,7 +20,7 @@ from ...model.transmit import Choice, Frame, Handler, Place, State, Transmit
 from ..transmit_claims import ROOM, WAKING
 
 INVARIANTS = (*(each for each in WAKING if each.name == "counts"), *ROOM)
-"""What is assumed of a moment. Kept by every step in every setting: ``transmit_refinements`` shows it."""
+"""What is assumed of a moment. Kept by every step in every setting: ``transmit_invariants`` shows it."""
 
 OTHERS = ("used", "tested", "interrupt", "handler")
 """What the device and the interrupt handler change while somebody holds the transmit lock."""

@@ -1,4 +1,4 @@
-"""The objects that virtio_net.c works on: a transmit queue, its device, what the stack gave, frames, records.
+"""The objects that virtio_net.c works on: a transmit queue, its device, the stack's frames, records.
 
 The list of records not in use is known by its length alone; its records come into being when they are taken. In
 memory a pointer into such a list is a ``Tail``, until somebody reads it.
@@ -15,7 +15,6 @@ from ..symbolic.ir import Module
 from ..symbolic.memory import typed_object
 from ..symbolic.state import State
 from ..symbolic.values import NULL, Field, FunctionPointer, Null, Object, Offset, Pointer
-from .c_memory import structs_of
 from .mapping_objects import names_of, struct_object, struct_of
 
 COUNTERS = {
@@ -133,8 +132,6 @@ class World:
 
 def world(module: Module, model: Transmit) -> World:
     """Return a queue and what it knows. Raises LayoutChanged."""
-    structs = structs_of(module)
-    del structs
     queue = typed_object("queue", struct_of(module, "struct.rp_net_queue"), names=_QUEUE, shared=True)
     device = struct_object(module, "struct.rp_net_device", "device", constant=True)
     env = struct_object(module, "struct.rp_net_env", "env", constant=True)
