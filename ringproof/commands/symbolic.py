@@ -20,9 +20,9 @@ from ..validation.symbolic_report import Failing, SymbolicReport, SymbolicVerdic
 
 HELP = (
     "Instead of all else, follow the machine code along every way that K operations can go, with symbolic "
-    f"buffers and device decisions: queues of {QUEUE_SIZE}, or of --queue-size, fresh, about to wrap at 2^16, and "
-    f"(nearly) full; buffers of up to {SEGMENTS} segments, with K = 1 as many as fit. What fails is run natively "
-    "before it is reported. Needs ringproof[binary], and no source."
+    f"buffers and device decisions: queues of {QUEUE_SIZE}, or of --queue-size, fresh, about to wrap at 2^16 "
+    f"and (nearly) full; buffers of up to {SEGMENTS} segments, with K = 1 as many as fit. What fails is run "
+    "natively before it is reported. Needs ringproof[binary], and no source."
 )
 _COLOUR: dict[SymbolicVerdict, str] = {"pass": "green", "fail": "bold red", "incomplete": "bold yellow"}
 _MOST_LINES = 8
