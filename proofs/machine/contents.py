@@ -32,7 +32,8 @@ NAMES = ("allocate", "release", "notify", "callback", "read_segment")
 _WANTED = {
     "rp_vq": (
         "desc", "avail", "used", "data", "queue_size", "num_free", "free_head", "num_added", "last_used_idx",
-        "queue_index", "broken", "indirect", "event_idx", "little_endian", "mended", "callbacks", "ops", "context",
+        "queue_index", "broken", "indirect", "event_idx", "little_endian", "mended", "callbacks", "ops",
+        "context",
     ),
     "rp_vq_data": ("token", "table", "table_bytes"),
     "rp_vq_ops": NAMES,
@@ -154,19 +155,18 @@ class Contents:
             held = choose(tabled, size, before, 64)
             yield Cell("data.table_bytes", start + self.data["table_bytes"][0], 8, held, tabled)
 
-    def table_cells(self, s: Moment) -> Iterator[Cell]:
+    def table_cells(self, s: Moment, entries: int) -> Iterator[Cell]:
         """Yield what the table of the chain being added holds."""
-        for i in range(self.n + 1):
+        for i in range(entries):
             k = z3.BitVecVal(i, NUMBER)
-            inside = k < s.segments
             start = TABLE + ENTRY_BYTES * i
-            yield Cell("table.addr", start, 8, s.entry_addr(s.table, k), inside)
-            yield Cell("table.len", start + 8, 4, cut(s.entry_len(s.table, k), 4), inside)
+            yield Cell("table.addr", start, 8, s.entry_addr(s.table, k))
+            yield Cell("table.len", start + 8, 4, cut(s.entry_len(s.table, k), 4))
             flags = _flags(
                 s.entry_has_next(s.table, k), s.entry_writes(s.table, k), s.entry_indirect(s.table, k)
             )
-            yield Cell("table.flags", start + 12, 2, flags, inside)
-            yield Cell("table.next", start + 14, 2, cut(s.entry_next(s.table, k), 2), inside)
+            yield Cell("table.flags", start + 12, 2, flags)
+            yield Cell("table.next", start + 14, 2, cut(s.entry_next(s.table, k), 2))
 
 
 def cut(number: Word, size: int) -> Word:

@@ -24,7 +24,7 @@ from .flat import Region
 from .moments import NUMBER, BitSize, interfered
 from .run import Machine
 from .state import Access, Call, Environment, Fence, State
-from .words import Flag, Word, boolean, both, choose, equal
+from .words import Flag, Word, boolean, both, choose, equal, no
 
 CURSOR = 0x7A_0000_0000
 """The pointer to segment k of the list being added is this number and k."""
@@ -97,7 +97,10 @@ class Lockstep(Environment):
         s = together.point.moment
         cells: Iterable[Cell] = self.contents.cells(s, together.building)
         if together.building is not None:
-            cells = [*cells, *self.contents.table_cells(s)]
+            entries = (
+                state.memory.named("table").size // 16
+            )  # as many as the chain has segments, on this path
+            cells = [*cells, *self.contents.table_cells(s, entries)]
         for cell in [*cells, *self.contents.fixed(self.model, callback=True)]:
             private = cell.name.startswith(("vq.", "data.", "ops."))
             if cell.name == "ops.callback" or (shared and private):
@@ -113,7 +116,7 @@ class Lockstep(Environment):
     def arrive(
         self, state: State, what: str, wanted: Callable[[Arrival], bool]
     ) -> list[tuple[State, Arrival]]:
-        """Lead the model on, and return the ways on which it arrives as wanted; owe that there is no other."""
+        """Lead the model on; return the ways on which it arrives as wanted, and owe that there is no other."""
         before = len(state.path)
         start = replace(self.together(state).point, path=state.path)
         arrivals = [each for each in self.follower.lead(start) if wanted(each)]
@@ -307,7 +310,13 @@ class Lockstep(Environment):
         refused = state.fork()
         self.carry(refused, refused=True)
         yield refused, 0
-        for there, arrival in self.at_event(state, Event.ALLOCATE):
+        # The allocator gives what is nobody's, and of the sizes that there are.
+        s, chosen = self.together(state).point.moment, self.choice
+        fresh = both(no(s.allocated(chosen.table)), self.size.admits_table(chosen.table, chosen.segments))
+        if not self.machine.oracle.possible(state.path, fresh):
+            return
+        granted = state.fork(fresh)
+        for there, arrival in self.at_event(granted, Event.ALLOCATE):
             for after in self.take(there, arrival):
                 s = self.together(after).point.moment
                 bytes_ = s.segments * 16
@@ -379,9 +388,9 @@ class Lockstep(Environment):
 
 NEAR = frozenset({
     "tables", "tables-differ", "free-in-range", "has-position", "has-descriptor", "taken-is-owned",
-    "chain-is-taken", "one-owner", "free-head", "next-in-range", "free-links", "num-free", "chain-links", "tokens",
-    "callbacks", "indices", "time", "used-entries", "coming-back", "chain-table", "table-owner", "adds-since-kick",
-    "numbers-are-chains", "chains-are-numbers", "delaying", "program",
+    "chain-is-taken", "one-owner", "free-head", "next-in-range", "free-links", "num-free", "chain-links",
+    "tokens", "callbacks", "indices", "time", "used-entries", "coming-back", "chain-table", "table-owner",
+    "adds-since-kick", "numbers-are-chains", "chains-are-numbers", "delaying", "program",
 })  # fmt: skip
 """The invariants that proofs about the driver's code are first tried with, of the moment where it starts."""
 

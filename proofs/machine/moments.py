@@ -34,8 +34,8 @@ _WORDS = frozenset(
     {"num_added", "last_used_idx", "avail_idx", "used_event", "used_idx", "avail_event", "old_idx"}
 )
 _COUNTS = frozenset({
-    "published", "read", "used", "staged", "last_used", "last_kick", "signalled", "event", "seen", "kick_from",
-    "place", "bufs",
+    "published", "read", "used", "staged", "last_used", "last_kick", "signalled", "event", "seen",
+    "kick_from", "place", "bufs",
 })  # fmt: skip
 _OF_TABLES = frozenset({"allocated", "size", "table_outs", "table_head"})
 _OF_SLOTS = frozenset({"avail_ring", "used_ring", "order"})
@@ -93,7 +93,9 @@ class BitSize:
 def unknown_moment(size: BitSize, mark: str = "", **known: Any) -> Moment:
     """Return a moment of which nothing is known but these fields: symbols named with ``mark``."""
     return Moment(**{
-        field.name: known[field.name] if field.name in known else _symbol(field.name, str(field.type), size, mark)
+        field.name: known[field.name]
+        if field.name in known
+        else _symbol(field.name, str(field.type), size, mark)
         for field in fields(Moment)
     })  # fmt: skip
 

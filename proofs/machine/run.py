@@ -410,13 +410,10 @@ class Machine:
             return
         stays = self.oracle.possible(path, no(guard))
         if statement.jumpkind != "Ijk_Boring":
-            self.findings.report(
-                cursor.state,
-                "trap",
-                f"the processor traps ({statement.jumpkind})",
-                self._place(cursor),
-                guard,
-            )
+            divides = statement.jumpkind == "Ijk_SigFPE_IntDiv"
+            kind, what = ("division", "divides by zero") if divides else ("trap", "the processor traps")
+            what += f" (VEX's {statement.jumpkind})"
+            self.findings.report(cursor.state, kind, what, self._place(cursor), guard)
         else:
             twin = cursor.fork(guard if stays else True)
             twin.block, twin.address = None, statement.dst.value
