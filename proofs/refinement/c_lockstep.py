@@ -43,6 +43,9 @@ from .follower import (
 CURSOR = 1
 """The pointer to segment k of the list being added is the number k + CURSOR."""
 
+NO_MEMORY = z3.Bool("no memory for a table")
+"""Marks the paths on which the allocator has none; says nothing else."""
+
 
 Readings: TypeAlias = dict[tuple[str, str], tuple[str, ...]]
 """What is guessed of each variable of each loop, by names of terms; of the loop itself under no variable."""
@@ -82,7 +85,8 @@ class Lockstep(Environment):
 
     What the variables of a loop are in terms of the model is guessed: ``readings`` holds the guesses, by
     loop and variable, ``claims`` what has to hold for each. The caller strikes off those that don't, and
-    starts again.
+    starts again. ``turns`` and ``cuts`` tell, by the name of a moment, what it was before others had their
+    turn, and before a loop was cut.
     """
 
     def __init__(self, memory: Memory, follower: Follower, readings: Readings) -> None:
@@ -93,6 +97,8 @@ class Lockstep(Environment):
         self.follower = follower
         self.readings = readings
         self.claims: list[Claim] = []
+        self.turns: dict[str, tuple[Moment, Moment]] = {}
+        self.cuts: dict[str, tuple[Moment, Moment]] = {}
         self._marks = 0
 
     # What is owed.
@@ -173,6 +179,7 @@ class Lockstep(Environment):
             moment = interfered(together.point.moment, self._mark())
             self.carry(state, point=replace(together.point, moment=moment))
             self.memory.learn(state, moment)
+            self.turns[list(self.memory.moments)[-1]] = together.point.moment, moment
             self.refresh(state, moment)
         self.carry(state, begun=False)
 
@@ -318,6 +325,7 @@ class Lockstep(Environment):
         _, size, alignment, address = args
         refused = state.fork()
         self.carry(refused, refused=True)
+        refused.assume(NO_MEMORY)
         found: list[tuple[State, Any]] = [(refused, NULL)]
         # Memory that is handed out is nobody's.
         nobodys = z3.Not(self.together(state).point.moment.allocated(self.choice.table))
@@ -438,6 +446,7 @@ class Lockstep(Environment):
         moment = renewed(before, sorted(changed | (set() if before.live is False else set(theirs()))), mark)
         fresh = {variable: _any_like(value, f"{variable.name}{mark}") for variable, value in values.items()}
         self.memory.learn(state, moment)
+        self.cuts[list(self.memory.moments)[-1]] = before, moment
         self.memory.fill(state, moment, together.table)
         self.carry(
             state,

@@ -1,6 +1,6 @@
 """The compiled virtqueue: each function of virtqueue.c takes the model's steps and no others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..symbolic.ir import Module, Place, function_text
 from ..symbolic.llvm import read_ir
 from ..symbolic.state import Obligation
 from ..theorem import Query
+from .c_counterexample import Shown
 from .c_lockstep import Claim, Lockstep, Readings, Together
 from .c_memory import Memory
 from .c_operations import OPERATIONS, Operation
@@ -47,6 +48,7 @@ class Run:
     """
 
     memory: Memory
+    lock: Lockstep
     owed: tuple[Obligation, ...]
     claims: tuple[Claim, ...]
     ends: tuple[tuple[z3.BoolRef, ...], ...]
@@ -68,7 +70,7 @@ def run(module: Module, operation: Operation, model: Steps, readings: Readings) 
     for outcome in execute(module, operation.function, arguments, state, lock):
         ends.append((*outcome.state.facts, *outcome.state.path))
         operation.returns(lock, outcome.state, outcome.result, place)
-    return Run(memory, tuple(lock.obligations), tuple(lock.claims), tuple(ends))
+    return Run(memory, lock, tuple(lock.obligations), tuple(lock.claims), tuple(ends))
 
 
 def settled(module: Module, operation: Operation, model: Steps) -> Run:
@@ -112,7 +114,8 @@ def examine(module: Module, operation: Operation, size: int | None) -> list[Obli
     """Return the verdict on all that a function owes, of every queue size (none) or of one.
 
     Of one size hypotheses have no quantifiers: there what fails has a counterexample, and some path that
-    returns is shown to be possible.
+    returns is shown to be possible. One failure says enough, and each takes its time to find: after the first
+    nothing is asked.
     """
     finite = size is not None
     model = Steps(size_of_queue(size))
@@ -120,9 +123,15 @@ def examine(module: Module, operation: Operation, size: int | None) -> list[Obli
     asked: dict[tuple[Any, ...], Question] = {}
     for owed in (*found.owed, *(claim.owed for claim in found.claims)):
         question = _question(found.memory, owed)
+        if size is not None:
+            question = replace(question, show=Shown(operation, size, found.lock, owed, question))
         goal = owed.goal.get_id() if isinstance(owed.goal, z3.ExprRef) else owed.goal
         asked.setdefault((goal, *(condition.get_id() for condition in question.path)), question)
-    results = [decide(question, finite=finite) for question in asked.values()]
+    results = []
+    for question in asked.values():
+        results.append(decide(question, finite=finite))
+        if results[-1].verdict == "refuted":
+            return results
     for label, hypotheses, goal in found.memory.lemmas():
         lemma = Question(f"{operation.function}: lemma {label}", (), goal, (hypotheses,))
         results.append(decide(lemma, finite=finite))
