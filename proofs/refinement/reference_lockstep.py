@@ -55,6 +55,7 @@ SCALARS = ("avail_idx", "no_interrupt", "used_event", "used_idx", "no_notify", "
 ARRAYS = (*_DESCRIPTOR, "avail_ring", "used_ring")
 ENTRIES = tuple(ENTRY + name for name in _DESCRIPTOR)
 _DRIVERS = ("avail_idx", "no_interrupt", "used_event", *_DESCRIPTOR, "avail_ring", *ENTRIES)
+_DEVICES = ("used_idx", "no_notify", "avail_event", "used_ring")
 _WIDTHS = {"len": 32, "next": 16, "avail_ring": 16, "used_ring": 32, "used_len": 32}
 _WIDTHS |= {ENTRY + name: bits for name, bits in _WIDTHS.items()}
 _TABLE_ALIGNMENT = 16
@@ -115,12 +116,11 @@ class Lockstep:
         self.asked: int | None = None
         """How many bytes were asked for, for a table."""
         self.got = False
-        self.lengths: list[Any] = []
         self._stuck = False
         self._seen = False
         """Whether others could tell, or tell by now, that the operation is under way."""
         self._compared: dict[tuple[int, int], tuple[Any, Any, Any, Any]] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._told: dict[int, Any] = {}
 
     def block(self, avail: int, used: int, size: int) -> Block:
         """Return the ring's memory, its parts at 0, ``avail`` and ``used``."""
@@ -199,27 +199,26 @@ class Lockstep:
     def reads(self, name: str) -> None:
         """Have the others their turn before what they write is read."""
         event = _READS.get(name)
+        self._seen |= name == "avail.flags"
         if event is not None:
             self._read(event)
         elif name in ("desc.flags", "desc.next"):
             self._catch_up()
 
-    def loaded(self, cell: str, index: Any, value: Any) -> None:
-        """Take to be known what the invariants, and the width of words, say of the value."""
-        if not isinstance(value, z3.ExprRef) or (cell, value.get_id()) in self._told:
+    def loaded(self, cell: str, *key: Any) -> None:
+        """Take to be known what the invariants, and the width of words, say of what lay there before."""
+        if cell == "data":
+            if self.follower.starts == ("scan",) and isinstance(key[0], int):
+                self.run.assume(self.about(z3.IntVal(key[0]), ()))
             return
-        self._told.add((cell, value.get_id()))
-        if cell == "used_ring":
-            self.run.assume({"a used id has 32 bits": in_range(value, 1 << 32)})
-        elif cell == "data":
-            if self.follower.starts == ("scan",) and isinstance(index, int):
-                self.run.assume(self.about(z3.IntVal(index), ()))
-        elif cell == "next":
-            model = Steps(Instances(self.queue_size, (index,)))
+        value = self.base[cell](*key)
+        if not isinstance(value, z3.ExprRef) or value.get_id() in self._told:
+            return
+        self._told[value.get_id()] = value
+        if cell == "next":
+            model = Steps(Instances(self.queue_size, key))
             self.run.assume({"next-in-range": INVARIANTS["next-in-range"].holds(model, self.start)})
         elif cell in _WIDTHS:
-            if cell == "used_len":
-                self.lengths.append(value)
             self.run.assume({f"{cell} has its width": in_range(value, 1 << _WIDTHS[cell])})
 
     def writes(self, name: str) -> None:
@@ -252,7 +251,7 @@ class Lockstep:
 
     def agrees(self, where: str) -> None:
         """Note that what the driver writes to memory has to be what the model has written."""
-        for name, code, model in self.differences(_DRIVERS):
+        for name, code, model in self.differences((*_DRIVERS, *_DEVICES)):
             self.run.require(f"{name} is as in the model where {where}", code == model)
 
     def differences(self, names: Sequence[str]) -> list[tuple[str, Any, Any]]:
@@ -297,10 +296,15 @@ class Lockstep:
     def _interfere(self) -> None:
         """Have device and handler their turn."""
         self.agrees("the device may look")
+        written, given = self.memory.cells["used_len"], self.base["used_len"]
+        if written is not given:
+            self.run.require("used_len is left alone", written(ANY) == given(ANY))
+        wanted = term_of(self.queue.callbacks_wanted) == term_like(self.moment.wanted)
+        self.run.require("callbacks_wanted is as in the model where an interrupt may come", wanted)
         mark = self.run.fresh("~")
         before, self.moment = self.moment, interfered(self.moment, mark)
         self.turns.append((before, self.moment))
-        for name in ("used_idx", "used_ring", "no_notify", "avail_event", "no_interrupt"):
+        for name in (*_DEVICES, "no_interrupt"):
             self.memory.cells[name] = self.base[name] = getattr(self.moment, name)
         lengths = z3.Function(f"used_len{mark}", z3.IntSort(), z3.IntSort())
         self.memory.cells["used_len"] = self.base["used_len"] = lengths

@@ -1,9 +1,13 @@
 """What is claimed of the reference's virtqueue: each operation takes the step-wise model's steps.
 
 From every state that the model's invariants allow, with either profile and with or without INDIRECT_DESC and
-EVENT_IDX: state and result are the model's after. What is trusted is that Python's integers, lists and
-attributes do what they are taken to do here, and Z3. Interrupts come between two operations, or while the
-device has its turn; weak memory is not looked at.
+EVENT_IDX: state and result are the model's after. The device completes what it holds; of a device that does
+not, it is shown that an id that names no chain in flight breaks the queue and changes nothing else. Tables are
+numbered as in the model of one size, one more than there can be, and code can't compute with their addresses.
+Memory for them may be had or not; the allocator itself is not looked at.
+
+What is trusted is that Python's integers, lists and attributes do what they are taken to do here, and Z3.
+Interrupts come between two operations, or while the device has its turn; weak memory is not looked at.
 """
 
 import itertools

@@ -79,8 +79,8 @@ class Watcher(Protocol):
     def reads(self, name: str) -> None:
         """Hear that a field is about to be read."""
 
-    def loaded(self, cell: str, index: Any, value: Any) -> None:
-        """Hear what an array held at an index."""
+    def loaded(self, cell: str, *key: Any) -> None:
+        """Hear where an array was read: at an index, or at a table's index."""
 
     def writes(self, name: str) -> None:
         """Hear that a field is about to be written."""
@@ -120,7 +120,7 @@ class Block:
             return run.word({bit: self._held(cell, index) for bit, cell in place.marks.items()})
         value = self._held(place.cell, index)
         if watcher is not None and place.stride:
-            watcher.loaded(place.cell, index, value)
+            watcher.loaded(place.cell, *((index,) if self.table is None else (self.table, index)))
         return run.address(value) if place.cell.endswith("addr") else run.number(value)
 
     def store(self, place: Field, index: Any, value: Any) -> None:
@@ -303,7 +303,7 @@ class Tokens:
         value = self.held(index)
         if self.run.decide(value == 0):
             return None
-        self._watcher.loaded("data", index, value)
+        self._watcher.loaded("data", index)
         return Token(self.run, value)
 
     def __setitem__(self, key: Any, value: Token | None) -> None:
