@@ -85,23 +85,19 @@ def prove(
         if name not in known:
             raise ValueError(f"no refinement is named {name!r}")
     chosen = [refinement for refinement in known.values() if refinement.name in names]
-    run = _Run(chosen, seed is not None, on_result, on_mutant)
-    total = sum(len(each.parts) * (1 + len(each.broken_by) * (seed is not None)) for each in chosen)
+    run = _Run(chosen, seed is not None, on_result, on_mutant, on_progress)
     work = functools.partial(attended, find=find, cache=_fresh(cache))
     started = time.perf_counter()
-    interrupted, done = False, 0
+    interrupted = False
     heard: set[str] = set()
     try:
-        tasks = _tasks(chosen, examined, seed)
+        tasks = _tasks(chosen, examined, seed, run)
         for task, outcome in pool.run(work, tasks, jobs or os.cpu_count() or 1, DEADLINE):
             for warning in outcome.warnings if isinstance(outcome, Outcome) else ():
                 if on_warning and warning not in heard:
                     heard.add(warning)
                     on_warning(warning)
             run.take(task, outcome)
-            done += len(task.parts)
-            if on_progress:
-                on_progress(done, total)
         if cache is not None:
             cache.prune()
     except KeyboardInterrupt:
@@ -112,18 +108,26 @@ def prove(
 def untried(names: Sequence[str], find: Find) -> ProofReport:
     """Return the report of a run that ended before it began: everything is unknown."""
     chosen = [refinement for refinement in find().values() if refinement.name in names]
-    return _Run(chosen, False, None, None).report(0.0, interrupted=True)
+    return _Run(chosen, False, None, None, None).report(0.0, interrupted=True)
 
 
 def _fresh(cache: Cache | None) -> Cache | None:
     return None if cache is None else replace(cache, solver=NAME, warnings=[])
 
 
-def _tasks(chosen: Sequence[Refinement], examined: Examined, seed: Seed | None) -> Iterator[Task]:
-    """Yield what is to be done, the code as it is first; copies with defects are made when they are due."""
+def _tasks(
+    chosen: Sequence[Refinement], examined: Examined, seed: Seed | None, run: "_Run"
+) -> Iterator[Task]:
+    """Yield what is to be done, the code as it is first; copies with defects are made when they are due.
+
+    Where one part is refuted no other is begun: what is wrong should be told soon.
+    """
     for refinement in chosen:
-        for number in range(len(refinement.parts)):
-            yield Task(refinement.name, (number,), examined)
+        for number in _soonest(refinement):
+            if run.refuted(refinement.name):
+                run.leave(refinement.name, number)
+            else:
+                yield Task(refinement.name, (number,), examined)
     if seed is None:
         return
     for kind in _IN:
@@ -150,9 +154,12 @@ class _Run:
         kill: bool,
         on_result: Callable[[TheoremResult], None] | None,
         on_mutant: Callable[[Fate], None] | None,
+        on_progress: Callable[[int, int], None] | None,
     ) -> None:
         self._chosen = {refinement.name: refinement for refinement in chosen}
-        self._on_result, self._on_mutant = on_result, on_mutant
+        self._on_result, self._on_mutant, self._on_progress = on_result, on_mutant, on_progress
+        self._done = 0
+        self._total = sum(len(each.parts) * (1 + len(each.broken_by) * kill) for each in chosen)
         self._found: dict[str, dict[int, Finding]] = {name: {} for name in self._chosen}
         self._told: list[str] = []
         self._tried: dict[str, dict[str, Sequence[Finding]]] = {}
@@ -171,10 +178,25 @@ class _Run:
         else:
             name = defect(task.mutant, self._chosen[task.refinement].code)
             self._tried.setdefault(name, {})[task.refinement] = outcome.findings
-        self._tell()
+        self._tell(len(task.parts))
 
-    def _tell(self) -> None:
-        """Tell of results in order, then of defects: what is complete waits for those before it."""
+    def refuted(self, name: str) -> bool:
+        """Tell whether a part of a refinement was refuted."""
+        return any(found.refuted for found in self._found[name].values())
+
+    def leave(self, name: str, part: int) -> None:
+        """Note that a part is not asked, since another one was refuted."""
+        self._found[name][part] = Finding(part, missing="not tried: another part was refuted")
+        self._tell(1)
+
+    def _tell(self, parts: int) -> None:
+        """Tell of results in order, then of defects: what is complete waits for those before it.
+
+        So many ``parts`` more are done.
+        """
+        self._done += parts
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
         for name in list(self._chosen)[len(self._told) :]:
             if not self._complete(name):
                 return

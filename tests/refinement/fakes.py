@@ -119,6 +119,11 @@ ALL = (
         sizes=(1, 2),
     ),
     _claim("fake-add", _one(_compares("add")), broken_by=("X1", "X2")),
+    _claim(
+        "fake-get",
+        Part("every N", _reads, _compares("every")),
+        *(Part(f"N = {size}", _reads, _compares(f"{size}", (size,))) for size in (1, 2, 4)),
+    ),
     _claim("fake-keyless", Part("N = 1", _never, _compares("keyless")), broken_by=("X1",)),
     _claim("fake-lacking", _one(_lacks), broken_by=("X1",)),
     _claim("fake-stumbling", _one(_stumbles)),

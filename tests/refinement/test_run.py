@@ -46,6 +46,7 @@ def test_verdicts_are_honest(tmp_path: Path) -> None:
     assert verdicts == {
         "fake-kick": ("proved", ""),
         "fake-add": ("proved", ""),
+        "fake-get": ("proved", ""),
         "fake-keyless": ("proved", ""),
         "fake-lacking": ("unknown", "N = 1: no clang 14 was found"),
         "fake-stumbling": ("unknown", "N = 1: KeyError: 'a field'"),
@@ -56,7 +57,7 @@ def test_verdicts_are_honest(tmp_path: Path) -> None:
         "fake-reference": ("proved", ""),
     }
     assert [result.name for result in heard] == names
-    assert counted[-1] == (10, 10)
+    assert counted[-1] == (14, 14)
     kick = report.theorems[0]
     assert (kick.obligations, kick.rlimit, kick.vacuous, kick.satisfiable_at) == (4, 24, False, (1, 2))
     assert [entry.label for entry in kick.details] == [
@@ -77,11 +78,13 @@ def test_a_part_that_looked_at_no_hypotheses_says_so() -> None:
 
 def test_what_is_wrong_is_refuted(tmp_path: Path) -> None:
     """A part that fails refutes the whole, with its counterexample."""
-    report = prove(
-        ["fake-kick"], Examined(fakes.source(tmp_path / "c", fakes.BROKEN)), fakes.refinements, jobs=1
-    )
-    (result,) = report.theorems
+    code = fakes.source(tmp_path / "c", fakes.BROKEN)
+    (result,) = prove(["fake-get"], Examined(code), fakes.refinements, jobs=1).theorems
     assert (result.verdict, result.counterexample) == ("refuted", fakes.COUNTEREXAMPLE)
+    # The next is under way before the first is known; every N, which would find no proof, waits longest.
+    assert fakes.asked(code) == ["1", "2"]
+    assert (result.details[0].label, result.details[0].verdict) == ("every N", "unknown")
+    assert result.details[0].reason == "not tried: another part was refuted"
 
 
 def test_defects_are_tried_where_they_are_due(tmp_path: Path) -> None:
