@@ -15,7 +15,8 @@ from ..symbolic.values import Pointer, plain
 from .deciding import Question, decide
 from .mapping_objects import key_of, module_of, owed
 from .refinement import Code
-from .transmit_c_calls import Calls, Sending
+from .transmit_c_calls import Calls
+from .transmit_c_following import Sending
 from .transmit_lockstep import Lockstep
 from .transmit_objects import Tail, world
 

@@ -1,7 +1,7 @@
 """The objects that virtio_net.c works on: a transmit queue, its device, the stack's frames, records.
 
-The list of records not in use is known by its length alone; its records come into being when they are taken. In
-memory a pointer into such a list is a ``Tail``, until somebody reads it.
+The list of records not in use is known by its length alone; its records come into being when they are taken.
+In memory a pointer into such a list is a ``Tail``, until somebody reads it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ...model.transmit import Transmit
 from ..symbolic.ir import Module
 from ..symbolic.memory import typed_object
 from ..symbolic.state import State
-from ..symbolic.values import NULL, Field, FunctionPointer, Null, Object, Offset, Pointer
+from ..symbolic.values import NULL, ZERO, Field, FunctionPointer, Null, Object, Offset, Pointer
 from .mapping_objects import names_of, struct_object, struct_of
 
 COUNTERS = {
@@ -166,6 +166,6 @@ def _any(made: Object, name: str) -> Any:
     return z3.Int(f"{made.name}.{name}")
 
 
-def is_pointer_to(value: Any, made: Object, offset: Offset = Offset(0)) -> bool:
+def is_pointer_to(value: Any, made: Object, offset: Offset = ZERO) -> bool:
     """Tell whether a value is the address of that place in an object."""
     return isinstance(value, Pointer) and value.object is made and value.offset == offset

@@ -3,7 +3,13 @@
 from functools import partial
 
 from ..discharge import ObligationResult
-from . import transmit_c, transmit_c_queues, transmit_invariants
+from . import (
+    transmit_c,
+    transmit_c_queues,
+    transmit_invariants,
+    transmit_reference,
+    transmit_reference_queues,
+)
 from .refinement import Code, Part, Refinement
 
 _PROFILES = (("linux-3.11", True), ("virtio-1.x", False))
@@ -17,18 +23,23 @@ def _invariants(_: Code) -> list[ObligationResult]:
     return transmit_invariants.check()
 
 
+_STEPS = (
+    "From any moment that the model's invariants allow, they call the virtqueue and the stack (stop, start, "
+    "wake, free, orphan) in the order of the model's steps and on the same conditions, drop a frame only "
+    "for a reason, leave the counters as the model has them, free each frame and release each copy "
+    "once{more}. The virtqueue, header and segments are taken to do what their own refinements show; device "
+    "and interrupt handler act between any two calls. Loops are cut, so that any number of chains may come "
+    "back."
+)
+_INVARIANTS = Part("the invariants it starts from", _no_code, _invariants)
+
 TRANSMIT_REFINEMENTS: tuple[Refinement, ...] = (
     Refinement(
         name="c-transmit",
         title="The transmit path takes the steps of the model",
         statement=(
-            "rp_net_start_xmit, rp_net_xmit_done and rp_net_free_unused, from any moment that the model's "
-            "invariants allow, call the virtqueue and the stack (stop, start, wake, free, orphan) in the "
-            "order of the model's steps and on the same conditions, drop a frame only for a reason, leave "
-            "num_free and the counters as the model has them, free each frame and release each copy once, and keep a "
-            "record for each chain in flight. The virtqueue, header and segments are taken to do what their own "
-            "refinements show; device and interrupt handler act between any two calls. Loops are cut, so "
-            "that any number of chains may come back."
+            "rp_net_start_xmit, rp_net_xmit_done and rp_net_free_unused. "
+            + _STEPS.format(more=", and keep a record for each chain in flight")
         ),
         clause="start_xmit",
         code="c",
@@ -43,7 +54,7 @@ TRANSMIT_REFINEMENTS: tuple[Refinement, ...] = (
                 for function in transmit_c.FUNCTIONS
                 for name, linux in _PROFILES
             ),
-            Part("the invariants it starts from", _no_code, _invariants),
+            _INVARIANTS,
         ),
         broken_by=("D9", "E19", "G3", "X14", "X23", "X24", "X25"),
     ),
@@ -60,6 +71,46 @@ TRANSMIT_REFINEMENTS: tuple[Refinement, ...] = (
         code="c",
         sizes=transmit_c_queues.SIZES,
         parts=(Part("queues", transmit_c_queues.key, transmit_c_queues.check),),
+        broken_by=("E10", "X22"),
+    ),
+    Refinement(
+        name="reference-transmit",
+        title="The transmit path takes the steps of the model",
+        statement=(
+            "SendQueue.start_xmit, skb_xmit_done and free_unused_bufs, with xmit_skb and "
+            "free_old_xmit_skbs. "
+            + _STEPS.format(more="")
+            + " SendQueue.xmit_linear, which joins bytes, is taken to do what it says."
+        ),
+        clause="start_xmit",
+        code="reference",
+        sizes=(),
+        parts=(
+            *(
+                Part(
+                    f"{function}, {name}",
+                    transmit_reference.key,
+                    partial(transmit_reference.check, function=function, linux=linux),
+                )
+                for function in transmit_reference.FUNCTIONS
+                for name, linux in _PROFILES
+            ),
+            _INVARIANTS,
+        ),
+        broken_by=("D9", "E19", "G3", "X14", "X23", "X24", "X25"),
+    ),
+    Refinement(
+        name="reference-transmit-queues",
+        title="A transmit queue is made ready, and chosen, as the model has it",
+        statement=(
+            "SendQueue.attach wants as much room as the model, at every queue size; "
+            "VirtnetInfo.select_queue chooses a queue in use, for a wanted queue below "
+            f"{transmit_reference_queues.ROUNDS} times the pairs in use."
+        ),
+        clause="virtnet_select_queue",
+        code="reference",
+        sizes=(),
+        parts=(Part("queues", transmit_reference_queues.key, transmit_reference_queues.check),),
         broken_by=("E10", "X22"),
     ),
 )
