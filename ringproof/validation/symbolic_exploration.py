@@ -133,8 +133,9 @@ class Exploration:
         """Explore everything; what was found."""
         state = first_state(self._machine, self._start)
         device = Device.at(self._start, state.memory)
-        for node in self._prepared(Node(state, device), self._offered):
-            self._below(self._told(node), self._depth)
+        for node in self._prepared(self._told(Node(state, device)), self._offered):
+            kicked = self._offered and node.device.kick_base == node.device.published
+            self._below(self._told(node) if kicked else node, self._depth)
         self.found.held = self._tallies.held
         self.found.questions = self._machine.oracle.questions
         return self.found
