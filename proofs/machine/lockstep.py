@@ -116,7 +116,7 @@ class Lockstep(Environment):
     def arrive(
         self, state: State, what: str, wanted: Callable[[Arrival], bool]
     ) -> list[tuple[State, Arrival]]:
-        """Lead the model on; return the ways on which it arrives as wanted, and owe that there is no other."""
+        """Lead the model on; return the ways on which it arrives as wanted, and owe that they are all."""
         before = len(state.path)
         start = replace(self.together(state).point, path=state.path)
         arrivals = [each for each in self.follower.lead(start) if wanted(each)]
@@ -307,15 +307,18 @@ class Lockstep(Environment):
         return list(answers[index](state, call))
 
     def _allocate(self, state: State, call: Call) -> Iterator[tuple[State, Word | None]]:
-        refused = state.fork()
-        self.carry(refused, refused=True)
-        yield refused, 0
-        # The allocator gives what is nobody's, and of the sizes that there are.
+        # The allocator gives what is nobody's, of the sizes that there are; whether it does, a symbol says,
+        # so that both ways have to be among those that are gone.
         s, chosen = self.together(state).point.moment, self.choice
         fresh = both(no(s.allocated(chosen.table)), self.size.admits_table(chosen.table, chosen.segments))
-        if not self.machine.oracle.possible(state.path, fresh):
+        self._marks += 1
+        given = both(z3.Bool(f"granted!{self._marks}"), fresh)
+        refused = state.fork(no(given))
+        self.carry(refused, refused=True)
+        yield refused, 0
+        if not self.machine.oracle.possible(state.path, given):
             return
-        granted = state.fork(fresh)
+        granted = state.fork(given)
         for there, arrival in self.at_event(granted, Event.ALLOCATE):
             for after in self.take(there, arrival):
                 s = self.together(after).point.moment
@@ -329,7 +332,6 @@ class Lockstep(Environment):
                 for entries in self.machine.oracle.values(s.segments, after.path, self.contents.n + 2):
                     one = after.fork(equal(s.segments, entries, NUMBER))
                     one.memory.map(Region("table", TABLE, 16 * entries, shared=True, fresh=True))
-                    one.path = (*one.path, s.table != 0)
                     self.carry(one, building=s.table)
                     self._lend(one, call.arguments[3], s.table, 8, call)
                     yield one, TABLE

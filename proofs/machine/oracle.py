@@ -19,7 +19,7 @@ _REMEMBERED = 24
 class Oracle:
     """Answers under hypotheses. Raises TooMany where the solver gives no answer within ``seconds``."""
 
-    def __init__(self, hypotheses: tuple[z3.BoolRef, ...] = (), seconds: float = 30.0) -> None:
+    def __init__(self, hypotheses: tuple[z3.BoolRef, ...] = (), seconds: float = 120.0) -> None:
         self.hypotheses = hypotheses
         # The solver for finite domains: bit-vectors become clauses at once, kept between questions.
         self._solver = z3.SolverFor("QF_FD")
