@@ -52,12 +52,11 @@ class Measure:
 
 def measures() -> Iterator[Measure]:
     """Yield every figure that is held to."""
-    yield measure("the C at N = 8", 60.0, "c", _of("N = 8"))
     yield measure("the Python reference at N = 8", 60.0, "reference", _of("N = 8"))
-    yield measure("the C at every N", 120.0, "c", _of("every N"))
+    yield measure("the C at every N, 8 among them", 60.0, "c", _of("every N"))
     with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as folder:
         cache = Cache(Path(folder) / "cache", writes=True, solver=NAME)
-        measure("", 0.0, "c", _any, cache=cache)
+        yield measure("all that is claimed of the C", 120.0, "c", _any, cache=cache)
         yield measure("the C once more, unchanged", 5.0, "c", _any, cache=cache)
         remarked = Path(folder) / "c"
         shutil.copytree(c_sources(), remarked)
@@ -67,7 +66,7 @@ def measures() -> Iterator[Measure]:
 
 
 def _of(size: str) -> Callable[[Part], bool]:
-    return lambda part: part.label.endswith(size)
+    return lambda part: size in part.label
 
 
 def _any(part: Part) -> bool:

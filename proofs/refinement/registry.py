@@ -5,14 +5,24 @@ from collections.abc import Collection, Mapping, Sequence
 from ...model.steps.queue import Steps
 from ..machine.virtqueue import MACHINE_REFINEMENTS
 from ..theorems import PREMISES
+from .c_hostile import HOSTILE_REFINEMENTS
+from .c_lifetime import LIFETIME_REFINEMENTS
 from .c_virtqueue import C_REFINEMENTS
+from .mapping_refinements import PACKET_REFINEMENTS
+from .reference_virtqueue import REFERENCE_REFINEMENTS
 from .refinement import Refinement
+from .transmit_refinements import TRANSMIT_REFINEMENTS
 
 _CLAIMS: tuple[tuple[type | None, Collection[Refinement]], ...] = (
+    (Steps, REFERENCE_REFINEMENTS),
     (Steps, C_REFINEMENTS),
+    (Steps, LIFETIME_REFINEMENTS),
+    (Steps, HOSTILE_REFINEMENTS),
+    (None, PACKET_REFINEMENTS),
+    (None, TRANSMIT_REFINEMENTS),
     (Steps, MACHINE_REFINEMENTS),
 )
-"""Claims beside the model whose invariants the code starts from, or none if it starts from anything."""
+"""Claims beside the model whose theorems say what the code starts from, or none if nothing else needs to."""
 
 REFINEMENTS: dict[str, Refinement] = {claim.name: claim for _, claims in _CLAIMS for claim in claims}
 

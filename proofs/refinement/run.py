@@ -124,6 +124,9 @@ def _tasks(
     """
     for refinement in chosen:
         for number in _soonest(refinement):
+            if _is_of_every_size(refinement, number):
+                # Tasks are drawn before the last outcome is told: by this one, which is none, it has been.
+                yield Task(refinement.name, (), examined)
             if run.refuted(refinement.name):
                 run.leave(refinement.name, number)
             else:
@@ -141,8 +144,12 @@ def _tasks(
 
 def _soonest(refinement: Refinement) -> tuple[int, ...]:
     """Return the parts by number, those of every size last: they fail by finding no proof."""
-    labels = [part.label for part in refinement.parts]
-    return tuple(sorted(range(len(labels)), key=lambda number: "every N" in labels[number]))
+    numbers = range(len(refinement.parts))
+    return tuple(sorted(numbers, key=lambda number: _is_of_every_size(refinement, number)))
+
+
+def _is_of_every_size(refinement: Refinement, number: int) -> bool:
+    return "every N" in refinement.parts[number].label
 
 
 class _Run:

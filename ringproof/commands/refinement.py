@@ -224,7 +224,7 @@ def counterexample_lines(shown: Mapping[str, Any]) -> list[str]:
     short = {name: value for name, value in shown.items() if name != "replay" and _is_short(value)}
     lines = [", ".join(f"{name} {_text(value)}" for name, value in short.items())] if short else []
     for name, value in shown.items():
-        if name == "replay" or name in short:
+        if name == "replay" or name in short or value in ({}, [], ()):
             continue
         if isinstance(value, list) and any(isinstance(each, str) for each in value):
             lines += [f"{name}: {_text(each)}" for each in value]
