@@ -23,7 +23,8 @@ from .process import Process
 from .processes import Lost as LostProcess
 from .processes import Task, in_processes
 from .showing import Stand, show, unshrunk
-from .symbolic_exploration import Exploration, Lost
+from .symbolic_exploration import Exploration
+from .symbolic_findings import Lost
 from .symbolic_native import Trial, tried
 from .symbolic_report import Explored, Obligation, SymbolicReport, Unreproduced, failing
 from .symbolic_start import WRAP_AT, StartError, take_start

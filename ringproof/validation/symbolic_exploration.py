@@ -7,9 +7,8 @@ offered, and the queue is destroyed: what was lost on the way shows there.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import z3
@@ -23,16 +22,17 @@ from ..proofs.machine.state import State
 from ..proofs.machine.words import Word, at_most, extract, no
 from . import symbolic_judgement as judgement
 from .symbolic_device import Device, Offer, Segment, lawful_segment
+from .symbolic_findings import Findings, Lost, Suspicion, named
 from .symbolic_inquiry import Inquiry, Tallies, inquire
 from .symbolic_machine import AROUND, LENT_AT, OPERATION, Surrounding, around, assume, first_state, machine_of
+from .symbolic_menu import NAMES, Action, menu
 from .symbolic_start import Start
 from .symbolic_steps import Add, Ask, Complete, Step, Tell
-from .verdicts import VERDICTS, FindingCode
+from .verdicts import VERDICTS
 
 _LOWEST_DATA, _HIGHEST_DATA = 1 << 20, 1 << 46
 _SEGMENT_BYTES = 24
 _SEED = 0x0123_4567  # of segments that are known
-_CRASHES = ("null", "trap", "division", "abort", "overlap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,74 +42,6 @@ class Node:
     state: State
     device: Device
     steps: tuple[Step, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """What may fail, as far as formulas tell: on which path, and after which steps."""
-
-    check: str
-    clause: str
-    seen: str
-    path: tuple[z3.BoolRef, ...]
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A path that could not be followed: why, after how many of the operations, and in which."""
-
-    why: str
-    operation: str
-    depth: int
-
-
-@dataclass(slots=True)
-class Findings:
-    """What came of an exploration: paths that came to their end, those that did not, and what was claimed."""
-
-    paths: int = 0
-    lost: list[Lost] = field(default_factory=list)
-    refuted: int = 0
-    held: Counter[FindingCode] = field(default_factory=Counter)
-    suspicions: list[Suspicion] = field(default_factory=list)
-    calls: int = 0
-    questions: int = 0
-    out_of_time: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One of the K: what the driver is asked.
-
-    ``shape`` is that of an add: out, in, and whether the token is null. ``pick`` is the chain that the device
-    uses first, by its place in the device's list, or -1.
-    """
-
-    code: Code
-    shape: tuple[int, int, bool] = (0, 0, False)
-    pick: int = -1
-
-
-_NAMES: dict[Code, str] = {
-    Code.ADD: "add", Code.KICK: "kick", Code.GET: "get_buf", Code.DISABLE_CB: "disable_cb",
-    Code.ENABLE_CB: "enable_cb", Code.ENABLE_CB_DELAYED: "enable_cb_delayed",
-    Code.ENABLE_CB_PREPARE: "enable_cb_prepare", Code.POLL: "poll", Code.INTERRUPT: "interrupt",
-}  # fmt: skip
-
-
-def shapes(queue_size: int, most: int, *, odd: bool) -> Iterator[tuple[int, int, bool]]:
-    """Yield the buffers that are offered: every out and in up to ``most`` segments in all.
-
-    With ``odd``, those that no queue takes as well: none at all, one more than fit, and one without a token.
-    """
-    for count in range(1, min(most, queue_size) + 1):
-        for in_ in range(count + 1):
-            yield count - in_, in_, False
-    if odd:
-        yield 0, 0, False
-        yield queue_size + 1, 0, False
-        yield 1, 0, True
 
 
 class Exploration:
@@ -153,7 +85,7 @@ class Exploration:
             else:
                 self.found.paths += 1
             return
-        for action in self._menu(node.device, left):
+        for action in menu(node.device, self._segments, odd=left == 1):
             for after in self._taken(node, action):
                 self._below(after, left - 1)
 
@@ -164,20 +96,6 @@ class Exploration:
             return
         for after in self._added(node, (1, 0, False), known=True):
             yield from self._prepared(after, offered - 1)
-
-    def _menu(self, device: Device, left: int) -> Iterator[Action]:
-        """Yield all that can be asked next."""
-        offered = self._start.operations
-        for pick in range(-1, len(device.outstanding)):
-            # What a kick or a disable does not look at may as well be used behind it.
-            blind = (Code.KICK, Code.DISABLE_CB) if pick >= 0 else ()
-            for shape in shapes(device.config.queue_size, self._segments, odd=left == 1 and pick < 0):
-                yield Action(Code.ADD, shape, pick)
-            for code, name in _NAMES.items():
-                if code == Code.ADD or code in blind or (code == Code.POLL and device.mark is None):
-                    continue
-                if name in offered or (code == Code.GET and self._start.pushes):
-                    yield Action(code, pick=pick)
 
     def _taken(self, node: Node, action: Action) -> Iterator[Node]:
         """Do one action; yield every moment that can come of it."""
@@ -307,7 +225,7 @@ class Exploration:
         """Ask for anything but an add."""
         state, device = node.state.fork(), node.device
         steps = (*node.steps, Ask(code))
-        name = _NAMES[code]
+        name = NAMES[code]
         arguments: tuple[Word, ...] = (self._start.queue,)
         if code == Code.GET and self._start.pushes:
             if device.pushed:
@@ -446,7 +364,7 @@ class Exploration:
             )
 
     def _suspect(self, finding: Finding, steps: tuple[Step, ...]) -> None:
-        check, clause = _named(finding)
+        check, clause = named(finding)
         seen = f"{finding.what}, at {finding.place}"
         self.found.suspicions.append(Suspicion(check, clause, seen, finding.path, steps))
         self.found.refuted += 1
@@ -458,14 +376,3 @@ class Exploration:
     def _int(self, number: int) -> Word:
         """A 32-bit argument."""
         return self._machine.argument(number, 32)
-
-
-def _named(finding: Finding) -> tuple[str, str]:
-    """The check that machine code fails by a finding of the processor's, and its clause."""
-    if finding.kind in _CRASHES:
-        return "no-crash", "oracle: process"
-    if finding.kind == "uninitialised":
-        return "no-uninitialised-use", "oracle: memory"
-    if finding.kind == "abi":
-        return "calling-convention", "oracle: process"
-    return ("no-stray-write" if finding.what.startswith("writes") else "no-stray-read"), "oracle: memory"

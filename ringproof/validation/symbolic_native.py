@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..impl.harness.operations import Code, Op, OpFlag
 from .failure import Failure, Found
 from .pairing import Pair
-from .symbolic_exploration import Suspicion
+from .symbolic_findings import Suspicion
 from .symbolic_start import Start
 from .symbolic_steps import concrete
 
