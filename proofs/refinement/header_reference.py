@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import z3
@@ -36,8 +37,8 @@ def questions(code: Code, linux: bool) -> Iterator[Question]:
     runs: dict[str, Any] = {
         "virtio_net_hdr_size": _size,
         "virtio_net_hdr_possible": _possible,
-        "virtio_net_hdr, 10 bytes": lambda run, code, model: _write(run, code, model, 10),
-        "virtio_net_hdr, 12 bytes": lambda run, code, model: _write(run, code, model, 12),
+        "virtio_net_hdr, 10 bytes": partial(_write, size=10),
+        "virtio_net_hdr, 12 bytes": partial(_write, size=12),
     }
     for name, program in runs.items():
         given = dict(model.known)
@@ -46,9 +47,7 @@ def questions(code: Code, linux: bool) -> Iterator[Question]:
                 "accepted": z3.Not(model.refused),
                 "size": model.size == int(name.split()[1]),
             }
-        found: Exploration[list[tuple[str, Any]]] = explore(
-            lambda run, go=program: go(run, code, model), given
-        )
+        found: Exploration[list[tuple[str, Any]]] = explore(partial(program, code=code, model=model), given)
         if not found.paths:
             raise Missing(f"{name}: no way leads through it")
         yield Question(

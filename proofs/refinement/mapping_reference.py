@@ -1,6 +1,7 @@
 """skbuff.py against the model's walk: packets of some shapes, with sizes and addresses of any value."""
 
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -44,7 +45,7 @@ def _questions(code: Code, shape: Shape) -> Iterator[Question]:
 
     for room in (shape.pieces + 1, shape.pieces - 1):
         name = f"skb_to_sgvec, {shape}, {room} entries"
-        found = explore(lambda run, room=room: _run(run, code, packet, room), known)
+        found = explore(partial(_run, code=code, packet=packet, room=room), known)
         yield Question(f"{name}: every packet takes a way that was followed", (), found.tree, (known,), show)
         for path in found.paths:
             yield from _of_path(name, path, packet, model, room, show)

@@ -20,8 +20,8 @@ _WALK = (
 _SHAPES = "; ".join(map(str, SHAPES))
 _ENTRIES = (
     "rp_sg_set, rp_sg_mark_end, rp_sg_init, rp_sg_count and rp_sg_read do to an entry of the table, and find "
-    "in it, what their comments say; rp_skb_pieces also at its limits: 17 fragments, 18 pieces, 65 levels (that "
-    "of 65536 packets is not reached)."
+    "in it, what their comments say; rp_skb_pieces also at its limits: 17 fragments, 18 pieces, 65 levels "
+    "(that of 65536 packets is not reached)."
 )
 
 

@@ -119,7 +119,7 @@ class Calls(Following):
             sent = self.world.sent(here, self._mark(), way.choice.size)
             copy = self._block(here) if copied else None
             value = NULL if copy is None else Pointer(copy)
-            values = {"frame": Pointer(sent.frame), "copy": value}
+            values: dict[str, Any] = {"frame": Pointer(sent.frame), "copy": value}
             if copy is not None:
                 values["copy_bytes"] = copy.size
             record = self.world.record(here, self._mark(), **values)

@@ -1,6 +1,7 @@
 """What virtio_net.c does before it transmits: a queue made ready, and the queue of a frame chosen."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import z3
@@ -68,7 +69,7 @@ def _select(module: Module) -> Iterator[Question]:
     def content(made: Object, field: str) -> Any:
         return values.get(field, NULL if made.field(field).kind == "pointer" else 0)
 
-    arguments = tuple(state.add(made, lambda f, made=made: content(made, f)) for made in (device, frame))
+    arguments = tuple(state.add(made, partial(content, made)) for made in (device, frame))
     environment = Environment()
     outcomes = list(execute(module, name, arguments, state, environment))
     yield _all_ways(name, state, outcomes)

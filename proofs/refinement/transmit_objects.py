@@ -104,7 +104,8 @@ class World:
     def sg(self, number: int) -> Offset:
         """Where an entry of the queue's table stands."""
         field = self.queue.field("sg.0")
-        return field.offset.plus(Offset(field.stride * number))
+        start: Offset = field.offset
+        return start.plus(Offset(field.stride * number))
 
     def record(self, state: State, mark: str, **values: Any) -> Object:
         """Make a record; of what is not given nothing is known."""

@@ -382,7 +382,8 @@ class _Following:
 
     def sgvec(self, skb: Any, table: Any, offset: Any, length: Any) -> Any:
         """skb_to_sgvec."""
-        right = skb is self.skb and table is self.queue._data_sg and offset == 0 and length is skb.len
+        right = skb is self.skb and table is self.queue._data_sg and offset == 0
+        right = right and self.skb is not None and length is self.skb.len
         self.owe("the whole frame is mapped behind the header's entry", right)
         if self.run.decide(z3.Bool(self.run.fresh("too many"))):
             self.cause = True

@@ -60,14 +60,14 @@ def test_the_headers_are_the_models(linux: bool) -> None:
         assert {each.verdict for each in found} == {"proved"}
 
 
-@pytest.mark.parametrize(("mutant", "linux"), [("E2", True), ("E3", False), ("X15", True), ("X16", True)])
+@pytest.mark.parametrize(("mutant", "linux"), [("E2", True), ("X15", True), ("X16", True)])
 def test_a_defect_of_c_is_shown_by_the_code_itself(mutant: str, linux: bool, tmp_path: Path) -> None:
     """A seeded defect refutes it, and the packet found shows it natively, but not on the shipped code."""
     sources = patched_copy(C, C / "mutants" / f"{mutant}.patch", tmp_path / "c")
-    libraries = []
+    libraries: list[str] = []
     for directory in (sources, C):
         library = tmp_path / f"lib{len(libraries)}.so"
-        command = ["cc", "-O1", "-shared", "-fPIC", "-o", library, directory / "net_header.c"]
+        command = ["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(directory / "net_header.c")]
         subprocess.run(command, check=True)
         libraries.append(str(library))
     shown = _counterexample(header_c, Code(reference, sources), linux)
@@ -75,7 +75,7 @@ def test_a_defect_of_c_is_shown_by_the_code_itself(mutant: str, linux: bool, tmp
     assert not header_c.replay(shown, libraries[1])
 
 
-@pytest.mark.parametrize(("mutant", "linux"), [("E2", True), ("E3", False), ("E6", True)])
+@pytest.mark.parametrize(("mutant", "linux"), [("E3", False), ("E6", True)])
 def test_a_defect_of_the_reference_is_shown_by_the_code_itself(
     mutant: str, linux: bool, tmp_path: Path
 ) -> None:
