@@ -394,7 +394,7 @@ class Lockstep:
 
     def _catch_up(self) -> None:
         """Take the silent steps of which all is decided already."""
-        while self.taken:
+        while self.taken or len(self.follower.starts) == 1:
             name = next((name for name, step in self._enabled() if self.run.known(step.guard)), None)
             if name is None:
                 return

@@ -2,9 +2,9 @@
 
 From every state that the model's invariants allow, with either profile and with or without INDIRECT_DESC and
 EVENT_IDX: state and result are the model's after. The device completes what it holds; of a device that does
-not, it is shown that an id that names no chain in flight breaks the queue and changes nothing else. Tables are
-numbered as in the model of one size, one more than there can be, and code can't compute with their addresses.
-Memory for them may be had or not; the allocator itself is not looked at.
+not, it is shown that an id that names no chain in flight breaks the queue and changes nothing else. Tables
+are numbered as in the model of one size, one more than there can be, and code can't compute with their
+addresses. Memory for them may be had or not; the allocator itself is not looked at.
 
 What is trusted is that Python's integers, lists and attributes do what they are taken to do here, and Z3.
 Interrupts come between two operations, or while the device has its turn; weak memory is not looked at.
@@ -131,25 +131,35 @@ _CONSTRUCTION = Refinement(
 
 REFERENCE_REFINEMENTS: tuple[Refinement, ...] = (
     _CONSTRUCTION,
-    _refinement("add", "Buffers are added", "virtqueue_add", ("add", "add without a token"), ()),
     _refinement(
-        "kick-prepare", "Whether to kick is decided", "virtqueue_kick_prepare", ("kick_prepare",), ()
+        "add",
+        "Buffers are added",
+        "virtqueue_add",
+        ("add", "add without a token"),
+        ("A1", "A13", "A5", "B1", "B10", "B11", "D14", "X4", "X6"),
+    ),
+    _refinement(
+        "kick-prepare",
+        "Whether to kick is decided",
+        "virtqueue_kick_prepare",
+        ("kick_prepare",),
+        ("D1", "X1", "X9"),
     ),
     _refinement("notify", "The device is notified", "virtqueue_notify", ("notify",), ()),
-    _refinement("kick", "The device is kicked", "virtqueue_kick", ("kick",), ()),
+    _refinement("kick", "The device is kicked", "virtqueue_kick", ("kick",), ("D1", "X1", "X9")),
     _refinement(
         "get-buf",
         "Completed buffers are taken back",
         "virtqueue_get_buf",
         ("get_buf", "get_buf of any id", "get_buf of a broken queue"),
-        (),
+        ("A2", "A6", "A7", "B13", "B3", "B5", "B6", "D3", "X10", "X2", "X3", "X5", "X7"),
     ),
     _refinement(
         "detach-unused-buf",
         "After a reset buffers are taken back",
         "virtqueue_detach_unused_buf",
         ("detach_unused_buf",),
-        (),
+        ("A2", "A6", "X2", "X3"),
     ),
     _refinement("disable-cb", "Callbacks are switched off", "virtqueue_disable_cb", ("disable_cb",), ()),
     _refinement(

@@ -73,7 +73,7 @@ def _one(program: Callable[[Run], Any]) -> Any:
     return found.paths[0].result
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps=STEPS, value=NUMBERS)
 def test_computes_as_python_does(steps: list[tuple[str, int]], value: int) -> None:
     """Any operations with plain operands give, at any value, the number or truth value Python gives."""
@@ -83,7 +83,7 @@ def test_computes_as_python_does(steps: list[tuple[str, int]], value: int) -> No
     assert isinstance(plain, bool) <= isinstance(symbolic, SymbolicBool)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps=STEPS, flags=st.lists(st.booleans(), min_size=4, max_size=4))
 def test_bits_compute_as_numbers(steps: list[tuple[str, int]], flags: list[bool]) -> None:
     """A number known by its bits computes as Python's number with those bits."""
@@ -97,7 +97,7 @@ def test_bits_compute_as_numbers(steps: list[tuple[str, int]], flags: list[bool]
     assert _at(term_of(_one(program)), values) == plain
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(one=NUMBERS, other=NUMBERS, sign=st.sampled_from(["+", "-", "*", "<", "<=", ">", ">=", "==", "!="]))
 def test_two_numbers_of_any_value(one: int, other: int, sign: str) -> None:
     """Numbers of any value compute with each other as Python's do."""
@@ -105,7 +105,7 @@ def test_two_numbers_of_any_value(one: int, other: int, sign: str) -> None:
     assert _at(term_of(symbolic), {"x": one, "y": other}) == OPERATIONS[sign](one, other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(one=BITS, other=BITS, sign=st.sampled_from(["&", "|", "^", "+", "=="]))
 def test_two_numbers_by_their_bits(one: int, other: int, sign: str) -> None:
     """Numbers known by their bits combine bit by bit."""

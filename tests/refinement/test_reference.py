@@ -142,7 +142,7 @@ CHANGES = {
     "the device's words written": (
         "get_buf",
         "virtio_rmb()\n        slot",
-        "self.used.id[0] = 0\n        slot",
+        "self.used.id[0] = 7\n        slot",
     ),
     "a word too large": ("disable_cb", "self.callbacks_wanted = False", "self.desc.next[0] = -1"),
     "an exception": ("notify", "self._notify(self.index)", "raise OSError"),
