@@ -237,6 +237,8 @@ class Lockstep(Environment):
             moment = arrival.point.moment
             read = value(moment) if value is not None else there.read(*cell) if cell else None
             if arrival.name == "poll":
+                what = "a full fence between asking for interrupts and used.idx"
+                self.ordered(there, place, "armed", what)
                 self.carry(there, late=self.model.is_late(moment))
             for after in self.take(there, arrival):
                 if event is Event.READ_USED_IDX:

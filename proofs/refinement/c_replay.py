@@ -40,7 +40,9 @@ _OUTPUTS: dict[str, list[Any]] = {"token": [0, 8, 8, 1], "length": [0, 4, 4, 1]}
 _POINTERS = [["vq", name, name] for name in ("desc", "avail", "used", "data", "ops")]
 
 
-def replay(counterexample: dict[str, Any], library: Path, module: Module) -> str | None:
+def replay(
+    counterexample: dict[str, Any], library: Path, module: Module, *, seconds: float = SECONDS
+) -> str | None:
     """Return one line saying what the library does wrong where the counterexample says so, or none.
 
     ``module`` is the IR of the same sources, for the places of struct fields. What can't be replayed is said,
@@ -54,10 +56,10 @@ def replay(counterexample: dict[str, Any], library: Path, module: Module) -> str
     command = [sys.executable, "-I", str(Path(__file__).with_name("c_native.py"))]
     try:
         done = subprocess.run(
-            command, input=json.dumps(order), capture_output=True, text=True, timeout=SECONDS, check=False
+            command, input=json.dumps(order), capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"does not return within {SECONDS:.0f} s"
+        return f"does not return within {seconds:.0f} s"
     if done.returncode < 0:
         return f"killed by signal {-done.returncode}"
     if done.returncode:
