@@ -62,7 +62,7 @@ class AnyDevice(Surroundings):
         fixed: dict[str, Any] = {name: Pointer(named[name]) for name in (*RING, "data", "ops")}
         fixed |= {"queue_size": self.size, "queue_index": queue_index, "context": Opaque(z3.Int("context"))}
         for made in self.objects:
-            state.add(made, lambda name, made=made: self._cell(state, made, made.field(name), fixed))
+            state.add(made, {cell.name: self._cell(state, made, cell, fixed) for cell in made.fields})
         state.extra |= {"before": dict(state.memory), "called": (), "idx": None, "id": None, "slot": None}
         return state
 
