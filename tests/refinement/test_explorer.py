@@ -9,6 +9,7 @@ import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringproof.proofs.refinement import explorer
 from ringproof.proofs.refinement.explorer import Endless, Exploration, Run, Unsteady, explore
 from ringproof.proofs.refinement.symbolic_int import SymbolicBool, inspected, term_of
 from ringproof.proofs.solver import refute
@@ -272,7 +273,7 @@ def test_a_number_of_another_run_is_refused() -> None:
         explore(program, {})
 
 
-def test_endless_programs_are_given_up() -> None:
+def test_endless_programs_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that no condition ends, and too many ways, are errors and not silence."""
 
     def loop(run: Run) -> None:
@@ -280,7 +281,8 @@ def test_endless_programs_are_given_up() -> None:
         while x != 0:
             x = x - 1
 
-    with pytest.raises(Endless):
+    monkeypatch.setattr(explorer, "DECISIONS", 20)
+    with pytest.raises(Endless, match="more than 20 conditions"):
         explore(loop, {})
     with pytest.raises(Endless, match="more than 5 ways"):
         explore(_sorted, {}, most=5)

@@ -59,33 +59,33 @@ def test_larger_queues(name: str) -> None:
     assert {result.verdict for result in results} == {"proved"}
 
 
-# An operation in which each defect of the virtqueue shows at N = 2.
+# The smallest queue, and an operation, in which each defect of the virtqueue shows.
 DEFECTS = {
-    "A1": "add (outs 1, ins 1)",
-    "A13": "add (outs 0, ins 1)",
-    "A2": "detach_unused_buf",
-    "A5": "add (outs 0, ins 1)",
-    "A6": "detach_unused_buf",
-    "A7": "get_buf",
-    "B1": "add (outs 0, ins 1)",
-    "B10": "add (outs 0, ins 1)",
-    "B11": "add (outs 0, ins 1)",
-    "B13": "get_buf",
-    "B3": "get_buf",
-    "B5": "get_buf",
-    "B6": "get_buf",
-    "D1": "kick",
-    "D14": "add (outs 1, ins 0)",
-    "D3": "get_buf",
-    "X1": "kick",
-    "X10": "get_buf",
-    "X2": "detach_unused_buf",
-    "X3": "detach_unused_buf",
-    "X4": "add (outs 1, ins 1)",
-    "X5": "get_buf",
-    "X6": "add (outs 1, ins 1)",
-    "X7": "get_buf",
-    "X9": "kick",
+    "A1": (2, "add (outs 1, ins 1)"),
+    "A13": (1, "add (outs 0, ins 1)"),
+    "A2": (2, "detach_unused_buf"),
+    "A5": (1, "add (outs 0, ins 1)"),
+    "A6": (2, "detach_unused_buf"),
+    "A7": (2, "get_buf"),
+    "B1": (1, "add (outs 0, ins 1)"),
+    "B10": (2, "add (outs 0, ins 1)"),
+    "B11": (1, "add (outs 0, ins 1)"),
+    "B13": (1, "get_buf"),
+    "B3": (1, "get_buf"),
+    "B5": (1, "get_buf"),
+    "B6": (1, "get_buf"),
+    "D1": (1, "kick"),
+    "D14": (1, "add (outs 1, ins 0)"),
+    "D3": (1, "get_buf"),
+    "X1": (1, "kick"),
+    "X10": (2, "get_buf"),
+    "X2": (1, "detach_unused_buf"),
+    "X3": (2, "detach_unused_buf"),
+    "X4": (2, "add (outs 1, ins 1)"),
+    "X5": (2, "get_buf"),
+    "X6": (2, "add (outs 1, ins 1)"),
+    "X7": (2, "get_buf"),
+    "X9": (1, "kick"),
 }
 
 
@@ -94,7 +94,8 @@ def test_a_defect_is_refuted_and_shows_natively(defect: str, tmp_path: Path) -> 
     """The state told goes wrong on the concrete class with the defect, and not without it."""
     patch = SOURCE / "mutants" / f"{defect}.patch"
     package = examination._package(patched_copy(SOURCE, patch, tmp_path / "copy"))
-    results = prove(_call(DEFECTS[defect], 2), 2, package)
+    queue_size, name = DEFECTS[defect]
+    results = prove(_call(name, queue_size), queue_size, package)
     shown = [result.counterexample for result in results if result.verdict == "refuted"]
     assert shown
     assert shown[0] is not None
