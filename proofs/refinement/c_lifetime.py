@@ -13,6 +13,7 @@ the other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import z3
@@ -41,6 +42,7 @@ LAYOUTS = {"legacy": 0, "modern": 1}
 SMALL = (4, 2, 1)
 
 
+@cache
 def few_ones() -> ObligationResult:
     """Show which numbers have fewer than two bits that are 1: what init asks of a size."""
     number = z3.BitVec("number", 32)

@@ -15,14 +15,13 @@ PROVED = (
     ("c-place", "modern, every N"),
     ("c-init", "legacy, no callback, every N"),
     ("c-init", "modern, a callback, every N"),
-    ("c-init", "modern, no callback, N = 4"),
     ("c-destroy", "every N"),
     ("c-destroy", "N = 2"),
 )
 
 BROKEN: tuple[tuple[str, str, Defect, str], ...] = (
     ("c-place", "legacy, N = 1", (".avail = 16 * n", ".avail = 16 * n + 2"), "avail"),
-    ("c-init", "legacy, a callback, every N", "X8", "a power of two"),
+    ("c-init", "modern, a callback, every N", "X8", "a power of two"),
     (
         "c-init",
         "legacy, a callback, N = 2",
@@ -35,7 +34,6 @@ BROKEN: tuple[tuple[str, str, Defect, str], ...] = (
     ("c-destroy", "N = 1", ("data->table, data->table_bytes", "data->table, 16"), "once, with its size"),
     ("c-destroy", "N = 1", ("uint32_t head = 0; head < vq->queue_size; head++)\n        rel",
                             "uint32_t head = 1; head < vq->queue_size; head++)\n        rel"), "as many"),
-    ("c-destroy", "N = 1", ("vq->ring, vq->ring_bytes", "vq->ring, 0"), "with its size"),
 )  # fmt: skip
 
 
