@@ -8,11 +8,12 @@ memory.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import z3
 
+from ...model.size import OneSize, u16
 from ...model.steps.moment import Choice, Moment, unknown
 from ...model.steps.queue import Steps
 from ..solver import refute
@@ -94,7 +95,13 @@ class Shown:
             choice.segments <= size + 1,
         ]
         small = [choice.segments >= 0, choice.outs >= 0, choice.token < 1 << 16, moment.published <= 2 * size]
+        if self.operation.starts == ("begin_kick",):  # More shows where the device is to be notified.
+            small.append(self._notifies(moment))
         return {"plain": z3.And([*order, *table, *small])}
+
+    def _notifies(self, moment: Moment) -> Any:
+        model = Steps(OneSize(self.queue_size))
+        return model.kick_needed(replace(moment, old_idx=u16(moment.avail_idx - moment.num_added)))
 
     def _unchanged(self, pairs: list[tuple[Moment, Moment]]) -> z3.BoolRef:
         return z3.And([same for pair in pairs for same in self._same(*pair)])

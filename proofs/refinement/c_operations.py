@@ -18,7 +18,8 @@ from ..symbolic.ir import Place
 from ..symbolic.state import State
 from ..symbolic.values import NULL, Field, Object, Opaque, Pointer, plain
 from .c_contents import queue_index, used_length
-from .c_lockstep import CURSOR, Lockstep
+from .c_cutting import CURSOR
+from .c_lockstep import Lockstep
 from .c_memory import Memory
 from .follower import Arrival, Event, Follower, Point
 
@@ -53,7 +54,8 @@ class Operation:
 
     def moment(self) -> Moment:
         """Return any moment at which the function may be called."""
-        return replace(unknown(Moment), pc=self.begins, live=self.live)
+        moment: Moment = unknown(Moment)
+        return replace(moment, pc=self.begins, live=self.live)
 
     def follower(self, model: Steps, choice: Choice, memory: Memory) -> Follower:
         """Return who leads the model."""
@@ -225,6 +227,7 @@ OPERATIONS = (
         ("add_in_table", "add_in_ring", "add_refused"),
         _chain,
         _returns_added,
+        broken_by=("A1", "A13", "A5", "B1", "B10", "B11", "D14", "X4", "X6"),
     ),
     Operation(
         "rp_vq_kick_prepare",
@@ -234,6 +237,7 @@ OPERATIONS = (
         ("begin_kick",),
         _queue,
         _returns_need,
+        broken_by=("D1", "X1", "X9"),
     ),
     Operation(
         "rp_vq_notify",
@@ -253,6 +257,7 @@ OPERATIONS = (
         ("begin_kick",),
         _queue,
         _returns_nothing,
+        broken_by=("D1", "X1", "X9"),
     ),
     Operation(
         "rp_vq_get_buf",
@@ -262,6 +267,7 @@ OPERATIONS = (
         ("look", "look_in_vain"),
         _outputs,
         _returns_token,
+        broken_by=("A2", "A6", "A7", "B13", "B3", "B6", "D3", "X10", "X2", "X3", "X5", "X7"),
     ),
     Operation(
         "rp_vq_disable_cb",
@@ -330,6 +336,7 @@ OPERATIONS = (
         _queue,
         _returns_unused,
         live=False,
+        broken_by=("A2", "A6", "X2", "X3"),
     ),
 )
 """Each function that is a sequence of the model's steps."""

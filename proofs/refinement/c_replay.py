@@ -11,7 +11,7 @@ from ...model.size import OneSize
 from ...model.steps.queue import Steps
 from ..symbolic.ir import Module
 from ..symbolic.values import Object
-from .c_lockstep import CURSOR
+from .c_cutting import CURSOR
 from .c_memory import Memory
 
 SECONDS = 10.0
@@ -53,6 +53,18 @@ def replay(
     if why:
         return f"cannot be replayed: {why}"
     order = _order(counterexample, library, module)
+    said = _called(counterexample, order, seconds)
+    other = _unread(counterexample, order["before"]["used"])
+    if said is None and other:
+        order["before"]["used"] = {**order["before"]["used"], **other}
+        said = _called(counterexample, order, seconds)
+        if said is not None:
+            said += f" (with other values in words the model does not read: used.{', used.'.join(other)})"
+    return said
+
+
+def _called(counterexample: dict[str, Any], order: dict[str, Any], seconds: float) -> str | None:
+    """Make the call in a process of its own, and say what is wrong with it, or none."""
     command = [sys.executable, "-I", str(Path(__file__).with_name("c_native.py"))]
     try:
         done = subprocess.run(
@@ -66,6 +78,17 @@ def replay(
         said = done.stderr.strip().splitlines()
         return f"cannot be replayed: {said[-1] if said else f'the call ends with {done.returncode}'}"
     return next(_faults(counterexample, json.loads(done.stdout)), None)
+
+
+def _unread(counterexample: dict[str, Any], used: dict[str, Any]) -> dict[str, Any]:
+    """Return other values for the device's words that the model does not read: nothing may depend on them."""
+    read = {word.partition(".")[2].partition("[")[0] for word, _ in counterexample["reads"]}
+    other = {
+        "flags": used["flags"] ^ 1,
+        "idx": (used["idx"] + 1) % (1 << 16),
+        "avail_event": [(each + 1) % (1 << 16) for each in used["avail_event"]],
+    }
+    return {name: value for name, value in other.items() if name not in read}
 
 
 def _unfit(counterexample: dict[str, Any]) -> str:
@@ -150,7 +173,8 @@ def _faults(counterexample: dict[str, Any], account: dict[str, Any]) -> Iterator
     if account["told"] != expected["told"]:
         yield f"{function} tells {_story(account['told'])}, but the model {_story(expected['told'])}"
     if expected["result"] is not None and account["result"] != expected["result"]:
-        yield f"{function} returns {account['result']}, but the model {expected['result']}"
+        said, should = (_signed(function, each) for each in (account["result"], expected["result"]))
+        yield f"{function} returns {said}, but the model {should}"
     for name, value in expected["outputs"].items():
         (given,) = account["after"][name]["value"]
         if given != value:
@@ -166,6 +190,11 @@ def _faults(counterexample: dict[str, Any], account: dict[str, Any]) -> Iterator
                 if should is not None and not same:
                     cell = f"{name}.{field}[{i}]" if isinstance(value, list) else f"{name}.{field}"
                     yield f"{function} leaves {is_} in {cell}, but the model {should}"
+
+
+def _signed(function: str, result: int) -> int:
+    """Return a result as C has it: errors are negative."""
+    return result - (1 << 32) if _CALLS[function][0] == "c_uint32" and result >> 31 else result
 
 
 def _story(told: list[list[Any]]) -> str:

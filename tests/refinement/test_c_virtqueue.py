@@ -7,7 +7,7 @@ import pytest
 from ringproof.building import c_sources
 from ringproof.model.steps.queue import Steps
 from ringproof.proofs.refinement import c_virtqueue
-from ringproof.proofs.refinement.c_lockstep import Claim, Readings
+from ringproof.proofs.refinement.c_following import Claim, Readings
 from ringproof.proofs.refinement.c_memory import Memory
 from ringproof.proofs.refinement.c_operations import OPERATIONS, Operation
 from ringproof.proofs.refinement.c_virtqueue import C_REFINEMENTS, examine, run
@@ -37,7 +37,7 @@ def test_functions_without_loops_are_the_model(function: str) -> None:
 
 
 def test_a_loop_is_the_model_on_one_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a reset the scan for chains, both its loops cut, is the model's; guesses that fail are struck off."""
+    """After a reset the scan for chains, both its loops cut, is the model's; what fails is struck off."""
     asked: list[set[tuple[str, str, str]]] = []
 
     def noted(module: Module, operation: Operation, model: Steps, readings: Readings) -> c_virtqueue.Run:
@@ -74,5 +74,5 @@ def test_a_function_that_is_not_there_is_missing(tmp_path: Path) -> None:
     part = C_REFINEMENTS[0].parts[0]
     code = Code(reference=c_virtqueue, c=tmp_path)  # type: ignore[arg-type]
     assert part.key(code) == "no rp_vq_add"
-    with pytest.raises(c_virtqueue.Unmodelled, match="virtqueue.c defines no function rp_vq_add"):
+    with pytest.raises(c_virtqueue.Unmodelled, match=r"virtqueue\.c defines no function rp_vq_add"):
         part.check(code)
