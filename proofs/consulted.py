@@ -33,7 +33,7 @@ def consulted(subject: type, group: str) -> frozenset[str]:
     """Return the names of all that is looked up in the model while the group's questions are built."""
     heard: set[str] = set()
 
-    class Heard(subject):  # type: ignore[misc, valid-type]
+    class Heard(subject):  # type: ignore[misc]
         def __getattribute__(self, name: str) -> Any:
             heard.add(name)
             return super().__getattribute__(name)

@@ -129,11 +129,7 @@ def typed(model: Steps, s: Moment) -> dict[str, z3.BoolRef]:
 
     def below(bits: int, *functions: Callable[[Any], Any]) -> z3.BoolRef:
         return z3.And(
-            [
-                z3.ForAll([i], z3.And(function(i) >= 0, function(i) < 1 << bits))
-                for function in functions
-                if not isinstance(function, int)
-            ]
+            [z3.ForAll([i], z3.And(function(i) >= 0, function(i) < 1 << bits)) for function in functions]
         )
 
     def word_below(bits: int, *values: Any) -> z3.BoolRef:

@@ -1,6 +1,7 @@
 """The objects virtqueue.c works on, as the executor of LLVM IR knows them, and what they hold at a moment."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import z3
@@ -8,9 +9,10 @@ import z3
 from ...model.steps.invariants import assumed
 from ...model.steps.moment import Moment, Pc
 from ...model.steps.queue import Steps
+from ..symbolic.errors import Missing
 from ..symbolic.ir import IntType, Module, PointerType, StructType, size_of
 from ..symbolic.state import Ended, State
-from ..symbolic.values import NULL, Field, FunctionPointer, Object, Offset, Opaque, Pointer, plain
+from ..symbolic.values import NULL, Field, FunctionPointer, Object, Opaque, Pointer, plain
 from .c_contents import (
     Contents,
     contents,
@@ -38,7 +40,7 @@ QUICK = 30_000
 """Resources to find that a path cannot be."""
 
 
-class LayoutChanged(Exception):  # noqa: N818 - the name says it
+class LayoutChanged(Missing):
     """A struct of the C sources has not the fields this proof knows; the message is one line."""
 
 
@@ -90,7 +92,7 @@ class Memory:
             state.within(size, 1, 1 << 15)
         now = contents(self.model, moment)
         for made in self._objects.values():
-            state.add(made, lambda name, made=made: self._first(made, name, now))
+            state.add(made, partial(self._first, now, made))
         self.learn(state, moment)
         return state
 
@@ -199,7 +201,7 @@ class Memory:
             for key, goal in bounds.items():
                 yield f"{key} at pc {Pc(int(moment.pc)).name}", {**words, **facts}, goal
 
-    def _first(self, made: Object, name: str, now: Contents) -> Any:
+    def _first(self, now: Contents, made: Object, name: str) -> Any:
         """What a field holds as a function is called."""
         at = (made.name, name)
         if at in now:
@@ -304,6 +306,3 @@ def _equal(actual: Any, expected: Any) -> Any:
     if isinstance(actual, z3.ExprRef) and isinstance(expected, z3.ExprRef) and actual.eq(expected):
         return True
     return actual == expected
-
-
-__all__ = ["LayoutChanged", "Memory", "Offset", "structs_of"]

@@ -20,7 +20,8 @@ from ..symbolic.llvm import read_ir
 from ..symbolic.state import Obligation
 from ..theorem import Query
 from .c_counterexample import Shown
-from .c_lockstep import Claim, Lockstep, Readings, Together
+from .c_following import Claim, Readings, Together
+from .c_lockstep import Lockstep
 from .c_memory import Memory
 from .c_operations import OPERATIONS, Operation
 from .deciding import PATIENT, Question, decide, guessed

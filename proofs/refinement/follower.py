@@ -102,9 +102,10 @@ class Due:
 class Follower:
     """Leads a model of one operation, which begins with one of the steps ``starts``.
 
-    ``ends`` is where the operation is over: Pc.IDLE, but for enable_cb_prepare, which leaves off at Pc.POLL.
-    ``feasible`` tells whether a way can be gone. ``rounds`` is how many rounds of a loop are gone at a time, for
-    code whose loops are cut: ways with more are left out, so whoever asks has to show that there are none.
+    ``ends`` is where the operation is over: Pc.IDLE, but for enable_cb_prepare, which leaves off at
+    Pc.POLL. ``feasible`` tells whether a way can be gone. ``rounds`` is how many rounds of a loop are gone
+    at a time, for code whose loops are cut: ways with more are left out, so whoever asks has to show that
+    there are none.
     """
 
     def __init__(
@@ -137,8 +138,8 @@ class Follower:
     ) -> Iterator[Arrival]:
         """Take silent steps up to an event, to one of the places ``stop``, or to the end.
 
-        At ``stop`` only after ``least`` steps, ``gone`` rounds of loops already. Records in ``due`` what has to be
-        shown on the way.
+        At ``stop`` only after ``least`` steps, ``gone`` rounds of loops already. Records in ``due`` what
+        has to be shown on the way.
         """
         if least <= 0 and point.moment.pc in stop and (point.taken or not self.starts):
             yield Arrival(point)
@@ -156,9 +157,9 @@ class Follower:
                 if condition is False:
                     continue
                 there = here.given(condition)
-                if len(steps) > 1 or condition is not True:
-                    if not self.feasible(there.path):
-                        continue
+                forks = len(steps) > 1 or condition is not True
+                if forks and not self.feasible(there.path):
+                    continue
                 if event is not None:
                     yield Arrival(there, event, name)
                     continue
@@ -265,7 +266,7 @@ def _cases(pc: Any) -> list[tuple[Flag, Pc]]:
 
 
 def _leaving() -> dict[Pc, tuple[str, ...]]:
-    """Return the driver's steps by the place where they are taken; those that begin an operation are left out."""
+    """Return the driver's steps by the place where they are taken; without those that begin an operation."""
     model, choice, moment = Steps(EverySize()), unknown(Choice), unknown(Moment)
     begins = [
         name for name in DRIVER if model.take(name, replace(moment, pc=Pc.IDLE), choice).guard is not False

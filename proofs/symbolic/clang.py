@@ -14,8 +14,8 @@ from .errors import ClangMissing, ClangVersion, CompilationFailed
 PINNED = "14.0"
 CANDIDATES = ("clang-14", "clang", "/usr/lib/llvm-14/bin/clang")
 
-# The optimisation level is the shipped one. Vectors are the one thing it makes that reading would not follow; and
-# loops stay loops, so that one round of the source is one round of the code.
+# The optimisation level is the shipped one. Vectors are the one thing it makes that reading would not follow;
+# and loops stay loops, so that one round of the source is one round of the code.
 FLAGS = (
     "-std=c11",
     "-O2",
