@@ -70,7 +70,8 @@ class Lockstep:
     """One run of an operation, and the model of it.
 
     ``starts`` are the steps that the operation may begin with, ``ends`` where the model is when it is over.
-    ``handler`` says that it is the interrupt handler's.
+    ``handler`` says that it is the interrupt handler's. ``shared`` is kept by all runs of one exploration:
+    what the model does depends on its way alone, so that runs that go the same way build it once.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Lockstep:
         *,
         handler: bool = False,
         honest: bool = True,
+        shared: dict[Any, Any] | None = None,
     ) -> None:
         self.run = run
         self.queue_size = queue_size
@@ -94,6 +96,9 @@ class Lockstep:
         self.honest = honest
         self.start = self.moment = moment
         self.taken: tuple[str, ...] = ()
+        self._way: tuple[Any, ...] = (self.follower.starts,)
+        """What has happened to the model: the steps it took, and the turns of others."""
+        self._shared = {} if shared is None else shared
         self.at: dict[str, Moment] = {}
         """The moment at which each step was taken last."""
         self.anchors = [moment]
@@ -145,6 +150,7 @@ class Lockstep:
         self.run.assume(free)
         self.got = True
         self.follower = Follower(self.model, self.choice, ("add_in_table",), self.follower.ends)
+        self._way = (*self._way, self.follower.starts)
         self._call(Event.ALLOCATE)
         self.allocated = store(self.allocated, table, True)
         self.sizes = store(self.sizes, table, entries)
@@ -239,7 +245,11 @@ class Lockstep:
 
     def about(self, descriptor: Any, numbers: Sequence[Any]) -> dict[str, Flag]:
         """Return what invariants say of a descriptor, and of sequence numbers."""
-        return instances(self.anchors[-1], self.queue_size, (descriptor,), numbers)
+        anchor = self.anchors[-1]
+        known: dict[str, Flag] = self._once(
+            ("about", descriptor.get_id()), lambda: instances(anchor, self.queue_size, (descriptor,), numbers)
+        )
+        return known
 
     def finish(self) -> None:
         """Lead the model to where its operation is over."""
@@ -302,7 +312,8 @@ class Lockstep:
         wanted = term_of(self.queue.callbacks_wanted) == term_like(self.moment.wanted)
         self.run.require("callbacks_wanted is as in the model where an interrupt may come", wanted)
         mark = self.run.fresh("~")
-        before, self.moment = self.moment, interfered(self.moment, mark)
+        before, self._way = self.moment, (*self._way, mark)
+        self.moment = self._once("interfered", lambda: interfered(before, mark))
         self.turns.append((before, self.moment))
         for name in (*_DEVICES, "no_interrupt"):
             self.memory.cells[name] = self.base[name] = getattr(self.moment, name)
@@ -326,7 +337,11 @@ class Lockstep:
         if self._stuck:
             return []
         if not self.handler:
-            return self.follower.enabled(Point(self.moment, (), self.taken))
+            point = Point(self.moment, (), self.taken)
+            steps: list[tuple[str, Step[Moment]]] = self._once(
+                "enabled", lambda: self.follower.enabled(point)
+            )
+            return steps
         names = ("interrupt", "handle", "call_back")[len(self.taken) : len(self.taken) + 1]
         return [(name, self.model.take(name, self.moment, self.choice)) for name in names]
 
@@ -383,14 +398,25 @@ class Lockstep:
 
     def _take(self, name: str) -> None:
         self.at[name] = self.moment
-        for point in self.follower.take(Point(self.moment, (), self.taken), name):
+        here = Point(self.moment, (), self.taken)
+        points: list[Point] = self._once(name, lambda: list(self.follower.take(here, name)))
+        for nth, point in enumerate(points):
             if all(self.run.settle(condition) for condition in point.path):
                 self.moment, self.taken = point.moment, point.taken
+                self._way = (*self._way, (name, nth))
                 break
         else:
             raise Misfit(f"{name} leads nowhere")
         if self.moment.pc == Pc.WALK:
-            self.run.assume({"walking": INVARIANTS["walking"].holds(self.model, self.moment)})
+            walking = self._once("walking", lambda: INVARIANTS["walking"].holds(self.model, self.moment))
+            self.run.assume({"walking": walking})
+
+    def _once(self, what: Any, build: Callable[[], Any]) -> Any:
+        """Build something of the model on its way so far, unless another run on the same way has built it."""
+        key = what, self._way
+        if key not in self._shared:
+            self._shared[key] = build()
+        return self._shared[key]
 
     def _catch_up(self) -> None:
         """Take the silent steps of which all is decided already."""

@@ -62,19 +62,23 @@ def hypotheses(call: Call, queue_size: int, *, whole: bool) -> dict[str, z3.Bool
     return {name: term_like(fact) for name, fact in known.items() if fact is not True}
 
 
-def lockstep_of(call: Call, queue_size: int, run: Run) -> Lockstep:
-    """Return the lockstep of a run of a call."""
-    moment, choice = start_of(call)
-    return Lockstep(
-        run, queue_size, moment, choice, call.starts, call.ends, handler=call.handler, honest=call.honest
-    )
-
-
 def followed(call: Call, queue_size: int, package: ModuleType) -> Exploration[Lockstep]:
     """Run a call on every way there is, with the model beside it, and note what has to be shown."""
+    moment, choice = start_of(call)
+    shared: dict[Any, Any] = {}
 
     def program(run: Run) -> Lockstep:
-        lockstep = lockstep_of(call, queue_size, run)
+        lockstep = Lockstep(
+            run,
+            queue_size,
+            moment,
+            choice,
+            call.starts,
+            call.ends,
+            handler=call.handler,
+            honest=call.honest,
+            shared=shared,
+        )
         queue = made(package, lockstep)
         queue.broken = call.broken
         lockstep.private = lambda: private_differences(lockstep)
