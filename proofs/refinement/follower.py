@@ -206,12 +206,12 @@ def interfered(moment: Moment, mark: str) -> Moment:
 
 def changed_by(model: Steps, moment: Moment, choice: Choice, names: Sequence[str]) -> tuple[str, ...]:
     """Return the fields that any of these steps may change."""
-    found = []
-    for field in fields(Moment):
-        before = getattr(moment, field.name)
-        if any(getattr(model.take(name, moment, choice).after, field.name) is not before for name in names):
-            found.append(field.name)
-    return tuple(found)
+    afters = [model.take(name, moment, choice).after for name in names]
+    return tuple(
+        field.name
+        for field in fields(Moment)
+        if any(getattr(after, field.name) is not getattr(moment, field.name) for after in afters)
+    )
 
 
 def renewed(moment: Moment, names: Sequence[str], mark: str) -> Moment:

@@ -4,7 +4,7 @@ from functools import partial
 
 from . import header_c, header_reference, mapping_c, mapping_entries, mapping_reference
 from .mapping_objects import key_of
-from .mapping_walk import SHAPES
+from .mapping_walk import NESTED, SHAPES
 from .refinement import Code, Part, Refinement
 
 _PROFILES = (("linux-3.11", True), ("virtio-1.x", False))
@@ -18,6 +18,7 @@ _WALK = (
     "nothing is claimed here; the model's theorems are about all."
 )
 _SHAPES = "; ".join(map(str, SHAPES))
+_WITH_NESTED = (*SHAPES, NESTED)
 _ENTRIES = (
     "rp_sg_set, rp_sg_mark_end, rp_sg_init, rp_sg_count and rp_sg_read do to an entry of the table, and find "
     "in it, what their comments say; rp_skb_pieces also at its limits: 17 fragments, 18 pieces, 65 levels "
@@ -66,13 +67,13 @@ PACKET_REFINEMENTS: tuple[Refinement, ...] = (
     Refinement(
         name="reference-segments",
         title="The segments of a packet are those of the model's walk",
-        statement=_WALK.format(shapes=_SHAPES),
+        statement=_WALK.format(shapes="; ".join(map(str, _WITH_NESTED))),
         clause="skb_to_sgvec",
         code="reference",
         sizes=(),
         parts=tuple(
             Part(str(shape), mapping_reference.key, partial(mapping_reference.check, shape=shape))
-            for shape in SHAPES
+            for shape in _WITH_NESTED
         ),
         broken_by=("E11", "X11", "X12", "X13"),
     ),

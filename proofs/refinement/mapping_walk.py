@@ -42,9 +42,11 @@ SHAPES = (
     Shape(0, (Shape(),)),
     Shape(1, (Shape(1),)),
     Shape(0, (Shape(), Shape())),
-    Shape(0, (Shape(0, (Shape(1),)),)),
 )
-"""No fragment to three; a list of one packet or two, with a fragment; a list in a list."""
+"""No fragment to three; a list of one packet or two, with a fragment."""
+
+NESTED = Shape(0, (Shape(0, (Shape(1),)),))
+"""A list in a list: shown of the reference; of rp_skb_copy the solver does not say in good time."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _CLAIMS: tuple[tuple[type | None, Collection[Refinement]], ...] = (
     (Steps, REFERENCE_REFINEMENTS),
     (Steps, C_REFINEMENTS),
     (Steps, LIFETIME_REFINEMENTS),
-    (Steps, HOSTILE_REFINEMENTS),
+    (None, HOSTILE_REFINEMENTS),
     (None, PACKET_REFINEMENTS),
     (None, TRANSMIT_REFINEMENTS),
     (Steps, MACHINE_REFINEMENTS),

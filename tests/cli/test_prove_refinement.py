@@ -187,11 +187,22 @@ def test_refinements_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fake-add                     Add does as the model does (C, every N)" in capsys.readouterr().out
 
 
+_EDITED = {
+    *(f"reference-{name}" for name in ("construction", "notify", "disable-cb", "poll", "enable-cb")),
+    *(f"reference-{name}" for name in ("enable-cb-prepare", "enable-cb-delayed", "interrupt")),
+    *(f"c-{name}" for name in ("notify", "disable-cb", "enable-cb-prepare", "poll", "enable-cb")),
+    *(f"c-{name}" for name in ("enable-cb-delayed", "interrupt", "interrupt-without-callback")),
+    *("c-place", "c-destroy", "c-any-words"),
+}
+"""Claims for which no patch is kept: a few words edited in a copy refute them, in tests/refinement."""
+
+
 def test_the_shipped_list_is_sound() -> None:
-    """Every refinement has parts, a name of its own, and defects that are there to be seeded."""
+    """Every refinement has parts, a name of its own, and defects to be seeded or edits in their place."""
     for name, claim in registry.refinements().items():
         assert name == claim.name
         assert name not in THEOREMS
         assert claim.parts
         assert len({part.label for part in claim.parts}) == len(claim.parts)
-        assert claim.broken_by
+        if claim.code != "machine code":  # Of those, what breaks the C they were made of breaks them, too.
+            assert bool(claim.broken_by) != (name in _EDITED), name
