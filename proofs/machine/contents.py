@@ -67,7 +67,10 @@ class Contents:
         self.structs: dict[str, Fields] = layouts(library, _WANTED)
         self.vq, self.data = self.structs["rp_vq"], self.structs["rp_vq_data"]
         self.segment = self.structs["rp_vq_segment"]
-        self.virtual_addresses = [z3.BitVec(f"virtual_{i}", 64) for i in range(len(size.tables))]
+        # The table that may be allocated has the last of the names, which are ours to give: as each table
+        # allocated is that of one outstanding chain, one name is always free.
+        old = [z3.BitVec(f"virtual_{i}", 64) for i in range(len(size.tables) - 1)]
+        self.virtual_addresses = [*old, z3.BitVecVal(TABLE, 64)]
         self.queue_index = z3.BitVec("queue_index", 16)
         self.context = z3.BitVec("context", 64)
         self.used_lengths = [z3.BitVec(f"used_length_{i}", 32) for i in range(self.n)]
@@ -89,12 +92,12 @@ class Contents:
         """Return what is known of the symbols here: pointers to tables are not null, and differ."""
         return [*differ(self.virtual_addresses), *(each != 0 for each in self.virtual_addresses)]
 
-    def virtual(self, table: Word, building: Word | None) -> Word:
-        """Return the pointer to a table of this address; ``building`` is the one that lies at TABLE."""
+    def virtual(self, table: Word) -> Word:
+        """Return the pointer to a table of this address."""
         value: Word = self.virtual_addresses[-1]
         for known, pointer in zip(self.size.tables[:-1], self.virtual_addresses, strict=False):
             value = choose(table == known, pointer, value, 64)
-        return value if building is None else choose(table == building, TABLE, value, 64)
+        return value
 
     def fixed(self, model: Steps, *, callback: bool) -> Iterator[Cell]:
         """Yield what does not change while the queue works."""
@@ -125,7 +128,7 @@ class Contents:
                 f"ops.{name}", OPS + self.structs["rp_vq_ops"][name][0], 8, CALLS + 16 * i if there else 0
             )
 
-    def cells(self, s: Moment, building: Word | None = None) -> Iterator[Cell]:
+    def cells(self, s: Moment) -> Iterator[Cell]:
         """Yield what a moment between two operations says, word by word."""
         kept: dict[str, Word] = {
             "num_free": s.num_free, "free_head": s.free_head, "num_added": s.num_added,
@@ -148,7 +151,7 @@ class Contents:
             tabled = both(s.outstanding(d), s.indirect(d))
             start = DATA + self.data[""][1] * i
             yield Cell("data.token", start + self.data["token"][0], 8, s.data(d))
-            table = choose(tabled, self.virtual(s.addr(d), building), 0, 64)
+            table = choose(tabled, self.virtual(s.addr(d)), 0, 64)
             yield Cell("data.table", start + self.data["table"][0], 8, table)
             size = extend(cut(s.size(s.addr(d)), 4)) * ENTRY_BYTES
             before = z3.BitVec(f"table_bytes_before_{i}", 64)

@@ -45,8 +45,8 @@ class Owed:
 class Together:
     """What a path carries: where the model is; ``begun``: nothing was asked yet, ``fences``: which have come.
 
-    ``late`` is what poll is to return, ``refused`` that no memory was had for a table, ``building`` the
-    address of the table that was.
+    ``late`` is what poll is to return, ``refused`` that no memory was had for a table, ``building``
+    that it was.
     """
 
     point: Point
@@ -54,7 +54,7 @@ class Together:
     fences: frozenset[str] = frozenset()
     late: Flag = False
     refused: bool = False
-    building: Word | None = None
+    building: bool = False
 
 
 class Lockstep(Environment):
@@ -95,8 +95,8 @@ class Lockstep(Environment):
         """Owe that memory is what the model's moment says; or just what is shared with the device."""
         together = self.together(state)
         s = together.point.moment
-        cells: Iterable[Cell] = self.contents.cells(s, together.building)
-        if together.building is not None:
+        cells: Iterable[Cell] = self.contents.cells(s)
+        if together.building:
             entries = (
                 state.memory.named("table").size // 16
             )  # as many as the chain has segments, on this path
@@ -332,7 +332,7 @@ class Lockstep(Environment):
                 for entries in self.machine.oracle.values(s.segments, after.path, self.contents.n + 2):
                     one = after.fork(equal(s.segments, entries, NUMBER))
                     one.memory.map(Region("table", TABLE, 16 * entries, shared=True, fresh=True))
-                    self.carry(one, building=s.table)
+                    self.carry(one, building=True)
                     self._lend(one, call.arguments[3], s.table, 8, call)
                     yield one, TABLE
 
@@ -340,7 +340,7 @@ class Lockstep(Environment):
         for there, arrival in self.at_event(state, Event.RELEASE):
             s = arrival.point.moment
             table = s.addr(s.head)
-            pointer = self.contents.virtual(table, None)
+            pointer = self.contents.virtual(table)
             self.owe(there, "the chain's own table is released", equal(call.arguments[1], pointer, 64))
             size = extend(cut(s.size(table), 4)) * 16
             self.owe(there, "a table is released with its size", equal(call.arguments[2], size, 64))

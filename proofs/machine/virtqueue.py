@@ -12,6 +12,7 @@ from typing import Any
 
 import z3
 
+from ...model.steps.moment import Moment, Pc
 from ...model.steps.queue import Steps
 from ..discharge import ObligationResult
 from ..refinement.follower import Follower, Point
@@ -28,9 +29,8 @@ from .run import Machine
 from .words import Word, boolean, no, vector
 
 SIZE = 4
-TOGETHER = 8
-"""How many paths are asked about at once."""
-
+_TRIES = 6  # how often what fails of many is put aside
+_OF_TABLES = frozenset({"tables", "tables-differ"})
 PATIENCE = 300.0
 """Seconds for one question, after which its answer is unknown: the dearest takes a tenth of them."""
 
@@ -46,12 +46,17 @@ class Run:
         self.size = BitSize(size)
         self.model = Steps(self.size)
         self.contents = Contents(library, self.size)
-        asked = {"segments": segments(), "outs": z3.ZeroExt(NUMBER - 32, OUT)}
+        asked = {
+            "segments": segments(),
+            "outs": z3.ZeroExt(NUMBER - 32, OUT),
+            "table": self.size.tables[-1],
+        }
         self.choice = unknown_choice(self.size, **(asked if "add_in_ring" in function.starts else {}))
         self.moment = unknown_moment(self.size, pc=function.begins, live=function.live)
         surely = (*self.contents.facts(), boolean(function.given(self.moment)))
         self.all = (*known(self.model, self.moment), *surely)
         self.near = (*known(self.model, self.moment, NEAR), *surely)
+        self.lemmas = free_lemmas(self.model, self.moment) if function.begins == Pc.IDLE else []
         self.machine = Machine(load(library), self.near)
         kind = HandlerFollower if function.starts == ("handle",) else Follower
         follower = kind(self.model, self.choice, function.starts, function.ends, self._feasible)
@@ -75,6 +80,8 @@ class Run:
 
     def owed(self) -> Iterator[Owed]:
         """Yield all that has to hold: what the lockstep owes, no findings, and that no case is left out."""
+        for lemma in self.lemmas:
+            yield Owed("lemmas: the free list, and tables of chains", (), lemma)
         yield from self.lock.owed
         for finding in self.machine.findings:
             yield Owed(f"{finding.kind}: {finding.what}, at {finding.place}", finding.path, False)
@@ -122,6 +129,26 @@ class Run:
         return shown
 
 
+def free_lemmas(model: Steps, s: Moment) -> list[z3.BoolRef]:
+    """Return what follows from the invariants of a moment between two operations, for shorter proofs.
+
+    No free descriptor heads a chain, and each links to the next; free_head is the first, and they are
+    num_free. The table of a chain is allocated.
+    """
+    numbers = [z3.BitVecVal(d, NUMBER) for d in range(model.size.plain)]
+    facts = [z3.Implies(s.gpos(d) < s.free, z3.Not(s.outstanding(d))) for d in numbers]
+    facts += [z3.Implies(z3.And(s.outstanding(d), s.indirect(d)), s.allocated(s.addr(d))) for d in numbers]
+    facts += [
+        z3.Implies(z3.And(s.gpos(d) > 0, s.gpos(d) < s.free), s.gpos(s.next(d)) == s.gpos(d) - 1)
+        for d in numbers
+    ]
+    return [*facts, z3.Implies(s.free > 0, s.gpos(s.free_head) == s.free - 1), s.num_free == s.free]
+
+
+def _names(path: Sequence[z3.BoolRef]) -> tuple[int, ...]:
+    return tuple(condition.get_id() for condition in path)
+
+
 @dataclass
 class _Tally:
     """What was found so far of everything owed under one label."""
@@ -147,54 +174,93 @@ class Decider:
     run: Run
     tallies: dict[str, _Tally] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # The lemmas are themselves owed, from the invariants.
+        self.few = [*self.run.lemmas, *known(self.run.model, self.run.moment, _OF_TABLES)]
+
     def results(self) -> list[ObligationResult]:
         """Return the verdicts, by what is owed; stops at the first that is refuted."""
-        groups: dict[tuple[int, ...], list[Owed]] = {}
-        for owed in self.run.owed():
-            groups.setdefault(tuple(condition.get_id() for condition in owed.path), []).append(owed)
-            self.tallies.setdefault(owed.label, _Tally(owed.label))
+        everything = list(self.run.owed())
+        self.tallies = {owed.label: _Tally(owed.label) for owed in everything}
         if not self._consistent():
             return [
                 ObligationResult("the invariants can hold", "unknown", 0.0, 0, "they contradict each other")
             ]
-        rest = list(groups.values())
-        while rest and not any(tally.refuted for tally in self.tallies.values()):
-            self._decide_together(rest[:TOGETHER])
-            rest = rest[TOGETHER:]
+        shared = self._shared(everything)
+        groups: dict[tuple[int, ...], list[Owed]] = {}
+        for owed in everything:
+            if id(owed) not in shared:
+                groups.setdefault(_names(owed.path), []).append(owed)
+        asked = 0
+        for group in groups.values():
+            self._decide(group)
+            asked += 1
+            if any(tally.refuted for tally in self.tallies.values()):
+                break
+        for group in list(groups.values())[asked:]:
+            for owed in group:
+                self.tallies[owed.label].reason = "not asked: something else is refuted"
         return [tally.result() for tally in self.tallies.values()]
 
     def _consistent(self) -> bool:
         return bool(self._ask(self.run.all, (), [])[0] == z3.sat)
 
-    def _decide_together(self, groups: Sequence[Sequence[Owed]]) -> None:
-        """Ask about several paths at once: reading the hypotheses takes longer than most of the answers."""
-        started = time.perf_counter()
-        bad = [
-            z3.And([*group[0].path, z3.Or([boolean(no(owed.goal)) for owed in group])]) for group in groups
-        ]
-        answer, _, spent = self._ask(self.run.near, [z3.Or(bad)], [])
-        if answer == z3.unsat:
-            owed = [each for group in groups for each in group]
-            for each in owed:
-                self.tallies[each.label].seconds += (time.perf_counter() - started) / len(owed)
-                self.tallies[each.label].rlimit += spent // len(owed)
-            return
-        for group in groups:
-            self._decide(group)
-            if any(tally.refuted for tally in self.tallies.values()):
-                return
+    def _shared(self, everything: Sequence[Owed]) -> set[int]:
+        """Prove what is owed on several paths from what these have in common; return whose ids are proved.
+
+        Paths share how they begin, and what was stored there.
+        """
+        same: dict[int, list[Owed]] = {}
+        for owed in everything:
+            if isinstance(owed.goal, z3.BoolRef):
+                same.setdefault(owed.goal.get_id(), []).append(owed)
+        groups: dict[tuple[int, ...], list[tuple[Sequence[z3.BoolRef], list[Owed]]]] = {}
+        for alike in same.values():
+            common = set.intersection(*({*_names(owed.path)} for owed in alike))
+            path = [condition for condition in alike[0].path if condition.get_id() in common]
+            groups.setdefault(_names(path), []).append((path, alike))
+        proved: set[int] = set()
+        for group in groups.values():
+            rest = [alike for _, alike in group if alike[0].path]
+            for _ in range(_TRIES):
+                if not rest:
+                    break
+                started = time.perf_counter()
+                answer, model, spent = self._ask(
+                    self.few, group[0][0], [alike[0].goal for alike in rest], 20.0
+                )
+                if answer == z3.unsat:
+                    done = [owed for alike in rest for owed in alike]
+                    proved |= {id(owed) for owed in done}
+                    self._proved(done, time.perf_counter() - started, spent)
+                    break
+                if model is None:
+                    break
+                rest = [
+                    alike for alike in rest if z3.is_true(model.eval(alike[0].goal, model_completion=True))
+                ]
+        return proved
+
+    def _proved(self, owed: Sequence[Owed], seconds: float, spent: int) -> None:
+        for each in owed:
+            self.tallies[each.label].seconds += seconds / len(owed)
+            self.tallies[each.label].rlimit += spent // len(owed)
 
     def _decide(self, group: Sequence[Owed]) -> None:
+        if not group:
+            return
         started = time.perf_counter()
         answer, _, spent = self._ask(self.run.near, group[0].path, [owed.goal for owed in group])
         share = (time.perf_counter() - started) / len(group)
-        for owed in group:
+        for place, owed in enumerate(group):
             tally = self.tallies[owed.label]
             tally.seconds += share
             tally.rlimit += spent // len(group)
             if answer != z3.unsat:
                 self._decide_alone(owed, tally)
             if tally.refuted:
+                for each in group[place + 1 :]:
+                    self.tallies[each.label].reason = "not asked: something else is refuted"
                 return
 
     def _decide_alone(self, owed: Owed, tally: _Tally) -> None:
@@ -215,13 +281,17 @@ class Decider:
             tally.reason = f"no answer in {PATIENCE:.0f} s"
 
     def _ask(
-        self, hypotheses: Sequence[z3.BoolRef], path: Sequence[z3.BoolRef], goals: list[Any]
+        self,
+        hypotheses: Sequence[z3.BoolRef],
+        path: Sequence[z3.BoolRef],
+        goals: list[Any],
+        seconds: float = PATIENCE,
     ) -> tuple[z3.CheckSatResult, z3.ModelRef | None, int]:
         """Ask for values at which the hypotheses and the path hold, and one of the goals does not."""
         solver = z3.Then(
             "simplify", "propagate-values", "solve-eqs", "elim-uncnstr", "simplify", "bit-blast", "sat"
         ).solver()
-        solver.set("timeout", int(PATIENCE * 1000))
+        solver.set("timeout", int(seconds * 1000))
         solver.add(*(eased(each) for each in (*hypotheses, *path)))
         if goals:
             solver.add(eased(z3.Or([boolean(no(goal)) for goal in goals])))
