@@ -1,6 +1,6 @@
 """The compiled virtqueue: each function of virtqueue.c takes the model's steps and no others."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import z3
 
 from ...model.size import EverySize, OneSize, Size
-from ...model.steps.moment import Choice, unknown
+from ...model.steps.moment import Choice, Moment, Pc, unknown
 from ...model.steps.queue import Steps
 from ..discharge import ObligationResult
 from ..solver import satisfy
@@ -19,13 +19,14 @@ from ..symbolic.ir import Module, Place, function_text
 from ..symbolic.llvm import read_ir
 from ..symbolic.state import Obligation
 from ..theorem import Query
+from .c_contents import contents
 from .c_counterexample import Shown
 from .c_following import Claim, Readings, Together
 from .c_lockstep import Lockstep
 from .c_memory import Memory
 from .c_operations import OPERATIONS, Operation
 from .deciding import PATIENT, Question, decide, guessed
-from .follower import Point
+from .follower import Point, renewed
 from .refinement import Code, Part, Refinement
 
 
@@ -167,6 +168,31 @@ def mask_is_slot() -> ObligationResult:
     return decide(question, finite=True)
 
 
+def nothing_is_lost(size: int | None) -> ObligationResult:
+    """Show that memory tells a moment: those that differ in what the driver keeps or writes have others."""
+    model = Steps(size_of_queue(size))
+    one: Moment = replace(unknown(Moment), pc=Pc.IDLE)
+    other = renewed(one, [field.name for field in fields(Moment)], "'")
+    d = z3.Int("d")
+    inside = z3.And(d >= 0, d < model.queue_size)
+    here, there = contents(model, one), contents(model, other)
+    same = [
+        content(i) == there[at](i)
+        if callable(content) and not isinstance(content, z3.ExprRef)
+        else content == there[at]
+        for at, content in here.items()
+        for i in ((d, model.queue_size) if at == ("avail", "ring") else (d,))
+    ]
+    words = ("num_free", "free_head", "num_added", "last_used_idx", "avail_idx", "used_event")
+    told = [getattr(one, name) == getattr(other, name) for name in (*words, "no_interrupt", "wanted")]
+    maps = ("next", "addr", "len", "has_next", "writes", "indirect", "data", "avail_ring")
+    told += [getattr(one, name)(d) == getattr(other, name)(d) for name in maps]
+    path = (inside, model.queue_size >= 1, *same)
+    return decide(
+        Question("no two moments have the same memory", path, z3.And(told)), finite=size is not None
+    )
+
+
 @dataclass(frozen=True)
 class _Check:
     """One part: a function at one queue size, or at every."""
@@ -179,7 +205,7 @@ class _Check:
         if self.operation.function not in module.functions:
             what = f"virtqueue.c defines no function {self.operation.function}"
             raise Unmodelled(what, Place(self.operation.function, "virtqueue.c", 0))
-        return [mask_is_slot(), *examine(module, self.operation, self.size)]
+        return [mask_is_slot(), nothing_is_lost(self.size), *examine(module, self.operation, self.size)]
 
     def key(self, code: Code) -> str:
         """Return the IR of the function and of all that it reaches."""
