@@ -162,9 +162,8 @@ class _Tally:
 
     def result(self) -> ObligationResult:
         verdict: Verdict = "refuted" if self.refuted else "unknown" if self.reason else "proved"
-        return ObligationResult(
-            self.label, verdict, self.seconds, self.rlimit, self.reason, self.shown, (SIZE,)
-        )
+        reason = "" if self.refuted else self.reason
+        return ObligationResult(self.label, verdict, self.seconds, self.rlimit, reason, self.shown, (SIZE,))
 
 
 @dataclass
@@ -338,6 +337,8 @@ def _check(name: str, code: Code) -> Sequence[ObligationResult]:
 _BROKEN_BY: dict[str, tuple[str, ...]] = {
     "rp_vq_kick_prepare": ("X1", "D1", "X9"),
     "rp_vq_detach_unused_buf": ("A2", "A6", "X2", "X3"),
+    "rp_vq_get_buf": ("B3", "D3"),
+    "rp_vq_add": ("A5",),
 }
 
 MACHINE_REFINEMENTS: tuple[Refinement, ...] = tuple(
