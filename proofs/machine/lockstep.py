@@ -154,7 +154,8 @@ class Lockstep(Environment):
         """Let device and interrupt handler have their turn; at first they have had it."""
         together = self.together(state)
         s = together.point.moment
-        if not together.begun and s.live is not False:
+        fresh = together.begun and not together.point.taken
+        if not fresh and s.live is not False:
             self._marks += 1
             s = interfered(self.size, s, f"!{self._marks}")
             self.carry(state, point=replace(together.point, moment=s))

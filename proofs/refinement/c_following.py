@@ -144,7 +144,8 @@ class Following(Environment):
     def interfere(self, state: State) -> None:
         """Let device and interrupt handler have their turn; at first they have had it."""
         together = self.together(state)
-        if not together.begun and together.point.moment.live is not False:
+        fresh = together.begun and not together.point.taken
+        if not fresh and together.point.moment.live is not False:
             moment = interfered(together.point.moment, self._mark())
             self.carry(state, point=replace(together.point, moment=moment))
             self.memory.learn(state, moment)

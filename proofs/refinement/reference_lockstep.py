@@ -298,7 +298,7 @@ class Lockstep:
 
     def _read(self, event: Event) -> None:
         matched = self._lead(event)
-        if self._seen or not matched:
+        if self._seen or self.taken or not matched:  # Before anything was done the moment is any as it is.
             self._interfere()
         if matched:
             self._step()
