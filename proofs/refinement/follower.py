@@ -90,15 +90,6 @@ class Arrival:
     name: str = ""
 
 
-@dataclass(frozen=True)
-class Due:
-    """Something to be shown on a way: that one of the steps that may come is enabled."""
-
-    what: str
-    path: tuple[z3.BoolRef, ...]
-    goal: Flag
-
-
 class Follower:
     """Leads a model of one operation, which begins with one of the steps ``starts``.
 
@@ -123,7 +114,6 @@ class Follower:
         self.ends = ends
         self.feasible = feasible
         self.rounds = rounds
-        self.due: list[Due] = []
 
     def enabled(self, point: Point) -> list[tuple[str, Step[Moment]]]:
         """Return the steps that may come, each with its guard still to be assumed; none after the end."""
@@ -138,8 +128,8 @@ class Follower:
     ) -> Iterator[Arrival]:
         """Take silent steps up to an event, to one of the places ``stop``, or to the end.
 
-        At ``stop`` only after ``least`` steps, ``gone`` rounds of loops already. Records in ``due`` what
-        has to be shown on the way.
+        At ``stop`` only after ``least`` steps, ``gone`` rounds of loops already. That the arrivals which are
+        wanted are all there are is for the caller to show.
         """
         if least <= 0 and point.moment.pc in stop and (point.taken or not self.starts):
             yield Arrival(point)
@@ -148,7 +138,7 @@ class Follower:
         if not steps:
             yield Arrival(point)
             return
-        for name, step in self._ways(point, steps):
+        for name, step in steps:
             more = gone + (name in _ROUNDS)
             if self.rounds is not None and more > self.rounds:
                 continue
@@ -186,13 +176,6 @@ class Follower:
             writes = self.model.writes_used_event()
             return [(Event.WRITE_USED_EVENT, writes), (None, no(writes))]
         return [(_EVENTS.get(name), True)]
-
-    def _ways(self, point: Point, steps: list[tuple[str, Step[Moment]]]) -> list[tuple[str, Step[Moment]]]:
-        guards = [step.guard for _, step in steps]
-        if not any(guard is True for guard in guards):
-            names = " or ".join(name for name, _ in steps)
-            self.due.append(Due(f"{names} is enabled", point.path, z3.Or(guards)))
-        return steps
 
 
 def interfered(moment: Moment, mark: str) -> Moment:
