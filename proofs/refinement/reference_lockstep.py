@@ -298,7 +298,8 @@ class Lockstep:
 
     def _read(self, event: Event) -> None:
         matched = self._lead(event)
-        if self._seen or self.taken or not matched:  # Before anything was done the moment is any as it is.
+        # Before anything was done the moment is any as it is; and no interrupt comes while one is handled.
+        if self._seen or (self.taken and not self.handler) or not matched:
             self._interfere()
         if matched:
             self._step()

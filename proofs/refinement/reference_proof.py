@@ -216,5 +216,6 @@ class _Shown:
 def _value(model: z3.ModelRef, term: Any) -> Any:
     if isinstance(term, bool | int):
         return term if isinstance(term, bool) else int(term)
-    value = model.eval(term.translate(model.ctx), model_completion=True)
+    here = term if term.ctx == model.ctx else term.translate(model.ctx)
+    value = model.eval(here, model_completion=True)
     return z3.is_true(value) if z3.is_bool(value) else value.as_long()
