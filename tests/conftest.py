@@ -6,6 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
+from ringproof.proofs.symbolic import clang
+from ringproof.proofs.symbolic.errors import Missing
+
+_READ_IR = (
+    "refinement/test_c_", "refinement/test_header", "refinement/test_mapping", "refinement/test_transmit",
+    "refinement/test_run_code", "symbolic/test_clang", "symbolic/test_execution", "symbolic/test_llvm",
+    "symbolic/test_translation", "cli/test_prove_refinement",
+)  # fmt: skip
+"""Where tests have C compiled by the pinned clang."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without the pinned clang what needs it is skipped, and says so."""
+    try:
+        clang.find_clang()
+    except Missing as missing:
+        for item in items:
+            if any(place in item.path.as_posix() for place in _READ_IR):
+                item.add_marker(pytest.mark.skip(reason=f"not tested: {missing}"))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[None]:
