@@ -27,11 +27,11 @@ from ..symbolic.state import State
 from ..symbolic.values import NULL, Field, FunctionPointer, Object, Opaque, Pointer, plain
 from .c_contents import queue_index
 from .c_memory import Memory
+from .c_operations import EBROKEN
 from .c_questions import Found, Surroundings, is_size, last_place, part, same, sized, verdicts
 from .c_virtqueue import mask_is_slot, size_of_queue
 from .refinement import Refinement
 
-EBROKEN = (1 << 32) - 5
 FLAGS = ("broken", "indirect", "event_idx", "little_endian", "mended", "callbacks")
 RING = ("desc", "avail", "used")
 

@@ -17,7 +17,7 @@ from ...model.term import Step
 from ..symbolic.ir import Place
 from ..symbolic.state import State
 from ..symbolic.values import NULL, Field, Object, Opaque, Pointer, plain
-from .c_contents import queue_index, used_length
+from .c_contents import used_length
 from .c_cutting import CURSOR
 from .c_lockstep import Lockstep
 from .c_memory import Memory
@@ -340,5 +340,3 @@ OPERATIONS = (
     ),
 )
 """Each function that is a sequence of the model's steps."""
-
-__all__ = ["EBROKEN", "OPERATIONS", "Operation", "queue_index"]

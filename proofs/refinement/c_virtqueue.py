@@ -100,16 +100,21 @@ def settled(module: Module, operation: Operation, model: Steps) -> Run:
 
 def _holds(memory: Memory, claim: Claim, known: dict[tuple[Any, ...], bool]) -> bool:
     """Tell whether a claim is proved."""
-    owed = claim.owed
-    goal = owed.goal.get_id() if isinstance(owed.goal, z3.ExprRef) else owed.goal
-    key = (goal, *(condition.get_id() for condition in owed.path))
+    question = _question(memory, claim.owed)
+    key = _asked(question)
     if key not in known:
-        known[key] = guessed(_question(memory, owed))
+        known[key] = guessed(question)
     return known[key]
 
 
 def _question(memory: Memory, owed: Obligation) -> Question:
     return Question(str(owed), (*owed.facts, *owed.path), owed.goal, memory.hypotheses(owed.path))
+
+
+def _asked(question: Question) -> tuple[Any, ...]:
+    """Return what is the same of two questions just if they ask the same on the same path."""
+    goal = question.goal.get_id() if isinstance(question.goal, z3.ExprRef) else question.goal
+    return (goal, *(condition.get_id() for condition in question.path))
 
 
 def examine(module: Module, operation: Operation, size: int | None) -> list[ObligationResult]:
@@ -127,8 +132,7 @@ def examine(module: Module, operation: Operation, size: int | None) -> list[Obli
         question = _question(found.memory, owed)
         if size is not None:
             question = replace(question, show=Shown(operation, size, found.lock, owed, question))
-        goal = owed.goal.get_id() if isinstance(owed.goal, z3.ExprRef) else owed.goal
-        asked.setdefault((goal, *(condition.get_id() for condition in question.path)), question)
+        asked.setdefault(_asked(question), question)
     results = []
     for question in asked.values():
         results.append(decide(question, finite=finite))

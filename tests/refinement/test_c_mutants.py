@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from ringproof.building import c_sources, find_compiler
-from ringproof.patching import patched_copy
 from ringproof.proofs.discharge import ObligationResult
 from ringproof.proofs.refinement.c_operations import OPERATIONS
 from ringproof.proofs.refinement.c_replay import replay
 from ringproof.proofs.refinement.c_virtqueue import examine, virtqueue_ir
+from tests.refinement.defects import Defect, seeded
 
-SAMPLES: dict[str, tuple[str, str] | str] = {
+SAMPLES: dict[str, Defect] = {
     "add": "D14",
     "kick_prepare": "X1",
     "kick": "D1",
@@ -35,20 +35,6 @@ SAMPLES: dict[str, tuple[str, str] | str] = {
     "detach_unused_buf": ("idx) - 1));", "idx) - 2));"),
 }
 """By function: a shipped patch, or a text of virtqueue.c and what it is replaced by."""
-
-
-def _seeded(folder: Path, defect: tuple[str, str] | str) -> Path:
-    """Return a copy of the C sources with a defect."""
-    shipped = c_sources()
-    if isinstance(defect, str):
-        return patched_copy(shipped, shipped / "mutants" / f"{defect}.patch", folder / "c")
-    (folder / "c").mkdir()
-    for header in shipped.glob("v*.h"):
-        (folder / "c" / header.name).write_text(header.read_text())
-    text = (shipped / "virtqueue.c").read_text()
-    assert text.count(defect[0]) == 1
-    (folder / "c" / "virtqueue.c").write_text(text.replace(*defect))
-    return folder / "c"
 
 
 def _library(folder: Path, sources: Path) -> Path:
@@ -84,7 +70,7 @@ def test_a_defect_is_refuted_and_replayed(
     function: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The counterexample shows natively on the code with the defect, and nothing on the shipped one."""
-    sources = _seeded(tmp_path, SAMPLES[function])
+    sources = seeded(tmp_path, SAMPLES[function])
     shown = _counterexample(sources, function, 2)
     assert shown["operation"] == f"rp_vq_{function}"
     assert shown["queue_size"] == 2
@@ -99,7 +85,7 @@ def test_a_defect_is_refuted_and_replayed(
 
 def test_cells_tell_code_from_model(tmp_path: Path) -> None:
     """Where memory differs, each cell is told with what the code has there and what the model says."""
-    shown = _counterexample(_seeded(tmp_path, "X1"), "kick_prepare", 1)
+    shown = _counterexample(seeded(tmp_path, "X1"), "kick_prepare", 1)
     (cell,) = shown["cells"]
     assert cell["cell"] == "vq.num_added"
     assert cell["model"] == 0
@@ -115,7 +101,7 @@ FENCES = {
 
 def test_what_the_model_does_not_read_may_be_anything(tmp_path: Path) -> None:
     """A function that heeds used.flags under EVENT_IDX is shown to, by another value there."""
-    sources = _seeded(tmp_path, "X9")
+    sources = seeded(tmp_path, "X9")
     shown = _counterexample(sources, "kick_prepare", 2)
     assert shown["event_idx"] is True
     said = replay(shown, _library(tmp_path, sources), virtqueue_ir(sources))
@@ -127,7 +113,7 @@ def test_what_the_model_does_not_read_may_be_anything(tmp_path: Path) -> None:
 def test_a_missing_fence_is_refuted_but_not_replayed(function: str, tmp_path: Path) -> None:
     """Without its fence a function is refuted; its own process can't see the order of its accesses."""
     fence = FENCES[function]
-    sources = _seeded(tmp_path, (fence, fence.replace("full_fence();", "")))
+    sources = seeded(tmp_path, (fence, fence.replace("full_fence();", "")))
     shown = _counterexample(sources, function, 2)
     assert ": fence: a full fence between" in shown["wrong"][0]
     said = replay(shown, tmp_path / "none", virtqueue_ir(sources))
@@ -136,7 +122,7 @@ def test_a_missing_fence_is_refuted_but_not_replayed(function: str, tmp_path: Pa
 
 def test_words_that_change_are_not_replayed(tmp_path: Path) -> None:
     """A word read twice with two values can't be had from memory that stands still."""
-    sources = _seeded(tmp_path, SAMPLES["poll"])
+    sources = seeded(tmp_path, SAMPLES["poll"])
     shown = _counterexample(sources, "poll", 2)
     shown["reads"] = [["used.idx", 1], ["used.idx", 2]]
     said = replay(shown, tmp_path / "none", virtqueue_ir(sources))
@@ -148,10 +134,10 @@ def test_a_crash_and_an_endless_loop_are_findings(tmp_path: Path) -> None:
     (tmp_path / "crash").mkdir()
     (tmp_path / "loop").mkdir()
     call = "vq->ops->notify(vq->context, vq->queue_index);"
-    crash = _seeded(tmp_path / "crash", (call, f"{call} *(volatile int *)0 = 1;"))
+    crash = seeded(tmp_path / "crash", (call, f"{call} *(volatile int *)0 = 1;"))
     shown = _counterexample(crash, "notify", 1)
     said = replay(shown, _library(tmp_path / "crash", crash), virtqueue_ir(crash))
     assert said == "killed by signal 11"
-    loop = _seeded(tmp_path / "loop", (call, f"{call} while (vq->num_free < 40000) full_fence();"))
+    loop = seeded(tmp_path / "loop", (call, f"{call} while (vq->num_free < 40000) full_fence();"))
     said = replay(shown, _library(tmp_path / "loop", loop), virtqueue_ir(loop), seconds=1.0)
     assert said == "does not return within 1 s"
