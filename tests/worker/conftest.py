@@ -21,6 +21,11 @@ def open_files() -> list[str]:
     return sorted(link for link in links if link in ("/memfd", "pipe", "anon_inode"))
 
 
+def shared_mappings() -> int:
+    """How many mappings of files shared with workers this process has."""
+    return Path("/proc/self/maps").read_text().count("ringproof-shared")
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Path:
     """Build the tiny driver; RINGPROOF_TINY_FAULT chooses what is wrong with it."""

@@ -14,7 +14,7 @@ from ringproof.impl.harness.reference_runner import QueueConfig, ReferenceRunner
 from ringproof.validation.shared import OP_CAPACITY
 from ringproof.validation.worker import Crash, Worker, WorkerError
 
-from .conftest import Tour, open_files
+from .conftest import Tour, open_files, shared_mappings
 
 CONFIG = QueueConfig(16, layout="modern")
 
@@ -126,11 +126,6 @@ def test_misuse_is_an_error_of_one_line(tiny: Path) -> None:
         with pytest.raises(ValueError, match="not a whole number of operations"):
             worker.run(b"123")
         worker.destroy()
-
-
-def shared_mappings() -> int:
-    """How many mappings of files shared with workers this process has."""
-    return Path("/proc/self/maps").read_text().count("ringproof-shared")
 
 
 def test_nothing_is_left_behind(tiny: Path) -> None:
