@@ -1,0 +1,1 @@
+"""The other end of the wire: what answers a guest, so that it goes on sending."""

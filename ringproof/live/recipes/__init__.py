@@ -1,0 +1,1 @@
+"""Ways to start drivers that are installed here: DPDK, Linux and OVMF."""
