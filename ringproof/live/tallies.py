@@ -1,6 +1,7 @@
 """What the monitor can find out about a running driver, and the tallies in which it is counted.
 
-The codes are those of `enum rpl_check` in impl/live/findings.h; the meaning of a tally's two numbers stands there.
+The codes are those of `enum rpl_check` in impl/live/findings.h, where the meaning of a tally's two numbers
+stands, too.
 """
 
 from dataclasses import dataclass
@@ -94,8 +95,8 @@ class Check(IntEnum):
 class Tally:
     """How often something was checked and failed, and the first failure.
 
-    ``record`` is the 1-based number of the record that shows it, ``a`` and ``b`` are its numbers; 0 as long as
-    nothing failed.
+    ``record`` is the 1-based number of the record that shows it, ``a`` and ``b`` are its numbers; 0 as long
+    as nothing failed.
     """
 
     checked: int = 0
