@@ -27,6 +27,7 @@ class _Verbs(click.Group):
         "prove",
         "trace",
         "validate",
+        "live",
         "clauses",
         "replay",
         "explain",

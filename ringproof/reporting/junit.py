@@ -78,7 +78,9 @@ def _told(check: Check, exhibit: Exhibit | None, report: ValidationReport) -> st
     lines += ["run:", *(f"  {step}" for step in exhibit.steps)]
     if exhibit.passes:
         lines.append(f"else:     {exhibit.passes}")
-    if exhibit.trace is not None:
+    if exhibit.recorded:
+        lines.append(f"replay:   {replaying(exhibit, report.library)}")
+    elif exhibit.trace is not None:
         lines.append(f"why:      {looking(exhibit)}")
         lines.append(f"replay:   {replaying(exhibit, report.library)}")
         lines.append(f"a test:   {looking(exhibit)} --emit pytest -o test_driver.py")

@@ -22,6 +22,7 @@ _SHOWN_LEFT_OUT = 3
 _LOOK = """step by step, and why:      ringproof trace TRACE
 as a page to step through:  ringproof trace TRACE --html PAGE
 as a test (or in c):        ringproof trace TRACE --emit pytest -o FILE"""
+_REPLAY = "judged anew, and told:      ringproof replay RECORDING"
 _UNITS = {"the whole network driver": "operations"}
 
 
@@ -33,14 +34,13 @@ def render(report: ValidationReport, console: Console, *, verbose: bool = False)
     for name, part in parts:
         if len(parts) > 1:
             _line(console, f"\n[bold]{name}[/]: [{_COLOUR[part.verdict]}]{_verdict(part)}[/]")
-        _render_part(part, report, console, verbose, _UNITS.get(name, "ring operations"))
+        _render_part(part, report, console, verbose, part.unit or _UNITS.get(name, "ring operations"))
     _render_clauses(report, console, verbose)
-    if any(_kept(part) for _, part in parts):
+    kept = [exhibit for _, part in parts for exhibit in part.exhibits if exhibit.trace is not None]
+    if any(exhibit.recorded for exhibit in kept):
+        _line(console, f"\n{_REPLAY}")
+    elif kept or any(part.trace is not None for _, part in parts):
         _line(console, f"\n{_LOOK}")
-
-
-def _kept(part: ValidationReport) -> bool:
-    return part.trace is not None or any(exhibit.trace is not None for exhibit in part.exhibits)
 
 
 def _verdict(part: ValidationReport) -> str:
@@ -144,7 +144,7 @@ def _render_runs(part: ValidationReport, library: Path | None, console: Console,
 
 def _render_run(exhibit: Exhibit, library: Path | None, console: Console) -> None:
     steady = f"  [dim]{escape(exhibit.steadiness)}[/]" if exhibit.steadiness else ""
-    _line(console, f"\n[bold]the shortest run found that shows {escape(exhibit.check)}[/]{steady}")
+    _line(console, f"\n[bold]{_showing(exhibit)} {escape(exhibit.check)}[/]{steady}")
     for step in shortened(exhibit.steps):
         _line(console, f"  {escape(step)}")
     if exhibit.passes:
@@ -156,16 +156,28 @@ def _render_run(exhibit: Exhibit, library: Path | None, console: Console) -> Non
         _line(console, f"replay: {escape(replaying(exhibit, library))}")
 
 
+def _showing(exhibit: Exhibit) -> str:
+    return (
+        "what was seen around the first failure of"
+        if exhibit.recorded
+        else "the shortest run found that shows"
+    )
+
+
 def replaying(exhibit: Exhibit, library: Path | None) -> str:
     """The command that runs an exhibit's trace again on the driver; empty where there is no trace."""
     if exhibit.trace is None:
         return ""
+    if exhibit.recorded:
+        return shlex.join(["ringproof", "replay", str(exhibit.trace)])
     return shlex.join(["ringproof", "replay", str(exhibit.trace), "--driver", str(library)])
 
 
 def looking(exhibit: Exhibit) -> str:
     """The command that shows an exhibit's trace step by step; empty where there is no trace."""
-    return shlex.join(["ringproof", "trace", str(exhibit.trace)]) if exhibit.trace is not None else ""
+    if exhibit.trace is None:
+        return ""
+    return shlex.join(["ringproof", "replay" if exhibit.recorded else "trace", str(exhibit.trace)])
 
 
 def shortened(steps: Sequence[str]) -> Sequence[str]:

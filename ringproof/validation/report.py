@@ -1,5 +1,6 @@
 """The report of a validation: a verdict per check, what shows each failure, and what was left out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 CheckVerdict = Literal["pass", "fail", "warn", "not exercised", "not observable"]
 Verdict = Literal["pass", "fail", "incomplete", "error"]
 """Incomplete: nothing failed, but not all was gone through for lack of time, and so it is no pass."""
+
+RECORDING = ".rpl"
+"""How the name of a live run's recording ends."""
 
 ORDER: dict[CheckVerdict, int] = {"fail": 0, "warn": 1, "not observable": 2, "not exercised": 3, "pass": 4}
 """In which order verdicts are told: what needs attention first."""
@@ -60,6 +64,11 @@ class Exhibit:
     message: str = ""
     passes: str = ""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether its trace is the recording of a live run, which can be told and judged, and not driven."""
+        return self.trace is not None and self.trace.suffix == RECORDING
+
     def to_json(self) -> dict[str, object]:
         """Return it as plain JSON values; keys are part of the public interface."""
         return {
@@ -90,6 +99,8 @@ class ValidationReport:
     ``mode`` is how the driver was compared ("byte for byte" or "by meaning"); ``exhibits`` show each failure,
     the most telling first. ``steps`` are the operations of the first one, which is of the check ``shows``, in
     words; ``trace`` is its document. ``left_out`` says what was not gone through and why.
+    ``unit`` is what ``operations`` counts, "" for ring operations. ``unseen`` says, clause by clause, why no
+    check judges it where the border is another than the driver ABI.
     """
 
     driver: str
@@ -109,6 +120,8 @@ class ValidationReport:
     exhibits: tuple[Exhibit, ...] = ()
     coverage: "Coverage | None" = None
     left_out: tuple[str, ...] = ()
+    unit: str = ""
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first_finding(self) -> float | None:

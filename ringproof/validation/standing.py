@@ -69,26 +69,27 @@ def standings(report: ValidationReport) -> tuple[Standing, ...]:
             judged.setdefault(clause, []).append(check)
     whole = report.network is not None
     return tuple(
-        _standing(demand, judged.get(demand.id, []), whole)
+        _standing(demand, judged.get(demand.id, []), whole, report.unseen)
         for demand in DEMANDS.values()
         if demand.level != "MAY"
     )
 
 
-def _standing(demand: Demand, checks: list[Check], whole: bool) -> Standing:
+def _standing(demand: Demand, checks: list[Check], whole: bool, unseen: Mapping[str, str]) -> Standing:
     if not checks:
-        return _unjudged(demand, whole)
+        return _unjudged(demand, whole, unseen)
     worst = min(checks, key=lambda check: _WORST.index(check.verdict))
     names = tuple(dict.fromkeys(check.name for check in checks))
     return Standing(demand, worst.verdict, worst.detail, names)
 
 
-def _unjudged(demand: Demand, whole: bool) -> Standing:
+def _unjudged(demand: Demand, whole: bool, unseen: Mapping[str, str]) -> Standing:
     if demand.id.startswith("4.2."):
         return Standing(demand, "not observable", _NO_MMIO)
     reason = _REASONS.get(demand.id, _ELSEWHERE[demand.observed])
     if whole and demand.id in CLAUSES:
         reason = CLAUSES[demand.id].unseen
+    reason = unseen.get(demand.id, reason)
     seen = demand.id not in _REASONS and demand.observed in ("ring", "ring, provoked")
     return Standing(demand, "not exercised" if seen else "not observable", reason)
 

@@ -1,0 +1,327 @@
+"""A round of a live run, from the front-end's connection to its end: the device, the partner, the clock."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from socket import socket
+from typing import Protocol
+
+from .course import Clock, Course
+from .excerpts import Excerpts
+from .listening import Listening
+from .outcome import PhaseOutcome, RoundOutcome
+from .partner.partner import Partner
+from .recipes.round import DRIVER_MAC, PARTNER_MAC
+from .recording import RecordingWriter
+from .schedule import Phase
+from .session import Because, Options, Session, View
+from .tallies import Check, Tally
+from .trouble import never_started, told
+
+_SLICE = 20_000
+"""Microseconds for which the device serves before the rest is looked after."""
+_TICK = 0.1
+_SETTLE = 0.3
+"""Seconds the device goes on after the last phase, so that what is out is completed and judged."""
+
+
+class Running(Protocol):
+    """A front-end that was started: what is asked of it while it runs."""
+
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+
+    def log(self, limit: int = 2000) -> str:
+        """The last of what it printed."""
+
+    def complaints(self) -> list[str]:
+        """Lines in which it says that something is wrong with itself."""
+
+    def said(self) -> list[str]:
+        """Facts that it printed."""
+
+
+@dataclass(slots=True)
+class _Phases:
+    """The phase that is on, and what the driver did in it."""
+
+    phase: Phase | None = None
+    began: float = 0.0
+    chains: int = 0
+    quiet_since: float = 0.0
+    last: int = 0
+    flowed: bool = False
+
+
+@dataclass(slots=True)
+class Conductor:
+    """Leads one round. ``start`` starts the front-end, None if somebody else does."""
+
+    course: Course
+    listening: Listening
+    start: Callable[[], AbstractContextManager[Running]] | None = None
+    outcome: RoundOutcome = field(init=False)
+    _phases: _Phases = field(default_factory=_Phases)
+    _writer: RecordingWriter | None = None
+    _front_end: Running | None = None
+
+    def __post_init__(self) -> None:
+        course = self.course
+        self.outcome = RoundOutcome(course.name, course.words, course.offered, pairs=course.pairs)
+        self.outcome.recording = course.record
+
+    def run(self) -> RoundOutcome:
+        """Run the round to its end. Raises BadInputError if a recording cannot be written, Missing from ``start``."""
+        began = time.monotonic()
+        try:
+            if self.course.record is not None:
+                self._writer = RecordingWriter(self.course.record)
+            if self.start is None:
+                self._connected()
+            else:
+                with self.start() as front_end:
+                    self._front_end = front_end
+                    self._connected()
+                    self.outcome.said = tuple(front_end.said())
+                    self.outcome.complaints = tuple(front_end.complaints())
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+        self.outcome.seconds = time.monotonic() - began
+        return self.outcome
+
+    def _tell(self, words: str) -> None:
+        if self.course.progress is not None:
+            self.course.progress(words)
+
+    def _connected(self) -> None:
+        """Wait for the front-end, and serve it."""
+        course, end = self.course, None
+        if course.wait is not None:
+            end = time.monotonic() + course.wait
+        while (connection := self.listening.accept(0.2)) is None:
+            if self._front_end is not None and self._front_end.poll() is not None:
+                self._ended(f"the front-end ended before it connected: {_last(self._front_end.log())}")
+                return
+            if end is not None and time.monotonic() > end:
+                self._ended(f"no front-end connected within {course.wait:g} s")
+                return
+        self._tell(f"{course.name}: connected")
+        with Session(self._options()) as session:
+            session.connect(_given(connection))
+            _Service(self, session).serve()
+
+    def _ended(self, words: str) -> None:
+        self.outcome.ended = words
+        self.outcome.left_out.append(words)
+
+    def _options(self) -> Options:
+        course = self.course
+        return Options(
+            device_features=course.offered, pairs=course.pairs, patience_ms=course.patience_ms, mtu=course.mtu,
+            queue_size=course.queue_size or 0, keep=self._writer is not None, frames=True,
+            mac=_octets(DRIVER_MAC), partner=_octets(PARTNER_MAC),
+        )  # fmt: skip
+
+
+def _octets(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def _given(connection: socket) -> int:
+    """The connection's descriptor, which is the session's from now on."""
+    return connection.detach()
+
+
+def _last(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
+
+
+class _Service:
+    """One connection served: slices of the device's work, and what is to be done between them."""
+
+    def __init__(self, conductor: Conductor, session: Session) -> None:
+        self._conductor = conductor
+        self._course = conductor.course
+        self._outcome = conductor.outcome
+        self._session = session
+        self._partner = Partner()
+        self._clock = Clock(conductor.course)
+        self._excerpts = Excerpts(conductor.course, session, conductor._writer)
+        self._phases = conductor._phases
+        self._began = time.monotonic()
+        self._ticked = 0.0
+        self._over: float | None = None
+        self._injected_at: float | None = None
+
+    def serve(self) -> None:
+        """Serve until the course is over, the front-end goes, or breaks the protocol."""
+        session = self._session
+        while True:
+            because = session.run(_SLICE)
+            now = time.monotonic()
+            if Because.FRAMES in because:
+                self._answer(now)
+            if Because.SEGMENT in because:
+                self._excerpts.take()
+            if Because.FAILED in because:
+                self._excerpts.noticed(now - self._began)
+            if Because.TROUBLE in because:
+                trouble, a, b = session.trouble()
+                self._outcome.trouble = told(trouble, a, b)
+                self._outcome.ended = "the front-end broke the protocol"
+                break
+            if Because.CLOSED in because:
+                self._closed()
+                break
+            if self._look(now):
+                break
+        self._finish()
+
+    def _closed(self) -> None:
+        front_end = self._conductor._front_end
+        view = self._session.view()
+        if not any(queue.started for queue in view.queues):
+            self._outcome.left_out.append(never_started(view))
+        elif front_end is not None and self._course.seconds is not None and self._over is None:
+            self._outcome.left_out.append(f"the front-end went before the end: {_last(front_end.log())}")
+        self._outcome.ended = "the front-end closed the connection"
+
+    def _answer(self, now: float) -> None:
+        for pair, frame in self._session.frames():
+            for answer in self._partner.receive(frame, now):
+                self._deliver(pair, answer)
+
+    def _deliver(self, pair: int, frame: bytes) -> None:
+        if self._session.deliver(pair, frame):
+            self._outcome.received += 1
+
+    def _look(self, now: float) -> bool:
+        """Look at what happened, lead the phases, and say whether the round is over."""
+        if now - self._ticked < _TICK:
+            return self._over is not None and now >= self._over
+        self._ticked = now
+        for frame in self._partner.tick(now):
+            self._deliver(0, frame)
+        self._excerpts.look(now - self._began)
+        turned = self._conductor.listening.turn_away()
+        if turned:
+            self._outcome.left_out.append("another front-end connected meanwhile, and was turned away")
+        view = self._session.view()
+        sent = _transmitted(view)
+        course = self._course
+        if not self._clock.begun and sent:
+            self._clock.begin(view.accepted, now)
+        for phase in self._clock.due(now):
+            self._end_phase(now)
+            self._begin_phase(phase, sent, now)
+        self._watch(sent, now)
+        if course.inject and self._clock.begun:
+            self._inject(now)
+        if self._over is not None:
+            return now >= self._over
+        if self._clock.over:
+            self._end_phase(now)
+            self._over = now + _SETTLE
+        elif course.seconds is not None and now - self._began > course.seconds + (course.wait or 30.0):
+            self._outcome.left_out.append("nothing was transmitted" if not sent else "the time was up")
+            self._over = now
+        front_end = self._conductor._front_end
+        return front_end is not None and front_end.poll() is not None and self._over is not None
+
+    def _begin_phase(self, phase: Phase, sent: int, now: float) -> None:
+        phases = self._phases
+        phases.phase, phases.began, phases.chains = phase, now, sent
+        phases.quiet_since, phases.last, phases.flowed = now, sent, False
+        self._conductor._tell(f"{self._course.name}: {phase.name}, {phase.words}")
+        said = json.dumps({"phase": phase.name, "words": phase.words})
+        self._session.behave(phase.behaviour, said)
+
+    def _end_phase(self, now: float) -> None:
+        phases = self._phases
+        if phases.phase is None:
+            return
+        chains = phases.last - phases.chains
+        expected = self._course.traffic == "steady" and not self._course.inject
+        done = PhaseOutcome(phases.phase, chains, phases.flowed if expected else (True if chains else None))
+        self._outcome.phases.append(done)
+        phases.phase = None
+
+    def _watch(self, sent: int, now: float) -> None:
+        """Notice that frames go on, or have stopped for good."""
+        phases = self._phases
+        if phases.phase is None:
+            return
+        if sent != phases.last:
+            if not phases.flowed and self._course.traffic == "steady":
+                self._session.flow(1)
+            phases.flowed, phases.last, phases.quiet_since = True, sent, now
+            return
+        quiet = now - phases.quiet_since
+        if self._course.traffic == "steady" and not self._course.inject and quiet > self._course.stall:
+            self._session.stall(round(quiet * 1000), 1)
+            phases.flowed = False
+            self._end_phase(now)
+            self._outcome.left_out.append(
+                f"the driver stopped sending for good after {now - self._began:.1f} s"
+            )
+            self._over = now
+
+    def _inject(self, now: float) -> None:
+        """Break a rule once traffic flows, and give the driver a while to show what it makes of it."""
+        if self._injected_at is None:
+            self._session.inject(self._course.inject)
+            self._injected_at = now
+            self._over = now + 4.0
+        elif self._session.injected() and self._over is not None:
+            self._over = min(self._over, now + 2.0)
+
+    def _finish(self) -> None:
+        """Take what the session knows before it goes."""
+        session, outcome = self._session, self._outcome
+        self._end_phase(time.monotonic())
+        session.cut()
+        outcome.injected_done = session.injected()
+        front_end = self._conductor._front_end
+        if self._course.inject:
+            gone = front_end is not None and front_end.poll() is not None
+            outcome.went_early = gone
+            since = self._phases.quiet_since
+            idle = time.monotonic() - since
+            outcome.after = "it stopped using the queue" if idle > 1.0 else "it went on sending"
+        outcome.shown = self._excerpts.finish(time.monotonic() - self._began)
+        view = session.view()
+        outcome.accepted = view.accepted if view.features_known else None
+        outcome.status_told = bool(view.status_known)
+        outcome.transmitted += _transmitted(view)
+        for number, queue in enumerate(view.queues):
+            outcome.kicks += queue.counts.kicks
+            outcome.interrupts += queue.counts.interrupts
+            outcome.starts += queue.started
+            if number % 2:
+                outcome.wraps += queue.counts.wraps
+                outcome.largest = max(outcome.largest, queue.size)
+        outcome.tallies = _added(outcome.tallies, session.tallies())
+
+
+def _transmitted(view: View) -> int:
+    """Chains of all transmit queues since the connection began."""
+    return sum(queue.counts.chains for number, queue in enumerate(view.queues) if number % 2)
+
+
+def _added(one: dict[Check, Tally], other: dict[Check, Tally]) -> dict[Check, Tally]:
+    """Two connections' tallies in one; of two first failures the first stays."""
+    added = dict(one)
+    for code, tally in other.items():
+        was = added.get(code)
+        if was is None or not was.checked:
+            added[code] = tally
+            continue
+        first = was if was.failed else tally
+        added[code] = Tally(
+            was.checked + tally.checked, was.failed + tally.failed, first.record, first.a, first.b
+        )
+    return added

@@ -1,0 +1,93 @@
+"""What shows a failure: the recording around its first time, written down soon after it was noticed."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .checks import LIVE_CHECKS
+from .course import Course
+from .outcome import Shown
+from .recording import RecordingWriter
+from .session import Session
+from .tallies import Check
+from .telling import excerpt
+
+_AFTER = 0.2
+"""Seconds the device goes on before what came before and after is written: the way on is telling, too."""
+
+
+@dataclass(slots=True)
+class Excerpts:
+    """Keeps, for the first failure of each check, where it is recorded.
+
+    With a ``writer`` the whole run is recorded, and that is what shows it. Without, the device keeps the last two
+    segments in memory, and they are written to a file of their own in the course's folder for traces.
+    """
+
+    course: Course
+    session: Session
+    writer: RecordingWriter | None
+    _known: dict[Check, tuple[float, Path | None, int]] = field(default_factory=dict)
+    _pending: dict[Check, float] = field(default_factory=dict)
+
+    def take(self) -> None:
+        """Write the segment that is full, if the whole run is recorded."""
+        if self.writer is None:
+            return
+        segment = self.session.segment(0)
+        if segment:
+            self.writer.add(segment)
+        self.session.segment_taken()
+
+    def noticed(self, seconds: float) -> None:
+        """A check failed that had not before."""
+        for code, tally in self.session.tallies().items():
+            if tally.failed and code not in self._known and code not in self._pending:
+                self._pending[code] = seconds
+
+    def look(self, seconds: float) -> None:
+        """Write down what is due."""
+        if self._pending and seconds - min(self._pending.values()) >= _AFTER:
+            self._keep()
+
+    def finish(self, seconds: float) -> dict[Check, Shown]:
+        """Write down what is left, and tell what shows each failure; the session has been cut."""
+        self.noticed(seconds)
+        if self.writer is not None:
+            for which in (0, 1):
+                segment = self.session.segment(which)
+                if segment:
+                    self.writer.add(segment)
+            self.writer.close()
+        if self._pending:
+            self._keep(cut=False)
+        shown = {}
+        tallies = self.session.tallies()
+        for code, (when, path, record) in self._known.items():
+            if code in tallies and tallies[code].failed:
+                lines = tuple(excerpt(path, record)) if path is not None else ()
+                shown[code] = Shown(path, record, lines, when)
+        return shown
+
+    def _keep(self, *, cut: bool = True) -> None:
+        tallies = self.session.tallies()
+        failed = {code: tallies[code] for code in self._pending if code in tallies and tallies[code].failed}
+        if failed:
+            path = self.course.record if self.writer is not None else self._written(next(iter(failed)), cut)
+            for code, tally in failed.items():
+                self._known[code] = (self._pending[code], path, tally.record)
+        self._pending.clear()
+
+    def _written(self, code: Check, cut: bool) -> Path:
+        """Write what the device remembers to a file named for the check."""
+        if cut:
+            self.session.cut()
+        self.course.traces.mkdir(parents=True, exist_ok=True)
+        name = f"{self.course.name}-{LIVE_CHECKS[code].name}"
+        path = self.course.traces / (re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") + ".rpl")
+        with RecordingWriter(path) as writer:
+            for which in (0, 1):
+                segment = self.session.segment(which)
+                if segment:
+                    writer.add(segment)
+        return path
