@@ -42,8 +42,8 @@ def _value(text: str | Path) -> str:
 def qemu_options(socket: Path, *, memory: int = MEMORY, card: Card | None = None) -> tuple[str, ...]:
     """What a QEMU with ``-m MEMORY`` (MiB) needs so that its card is served at ``socket``.
 
-    The guest's memory has to be shared with whoever serves the card (``share=on``). ``vectors=0`` goes without
-    MSI-X, which QEMU 7.2 without KVM needs.
+    The guest's memory has to be shared with whoever serves the card (``share=on``). ``vectors=0``
+    goes without MSI-X, which QEMU 7.2 without KVM needs.
     """
     card = card if card is not None else Card()
     queues = f",queues={card.pairs}" if card.pairs > 1 else ""
