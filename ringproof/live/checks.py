@@ -1,7 +1,7 @@
 """What the live monitor looks at: for each check its name, its clause, its level, and its numbers in words.
 
-A check that `ringproof validate` has too bears the same name, clause and sentence here. What the numbers ``a``
-and ``b`` of a failure are stands in impl/live/findings.h.
+A check that `ringproof validate` has too bears the same name, clause and sentence here. What the numbers
+``a`` and ``b`` of a failure are stands in impl/live/findings.h.
 """
 
 from collections.abc import Callable
@@ -210,11 +210,11 @@ _OWN: tuple[tuple[Check, str, str, CheckVerdict, str, Describe], ...] = (
     (Check.FEATURE_UNDEFINED, "clause-2.2.1d", "2.2.1d", _FAIL, "", _features),
     (Check.VERSION_1, "clause-6.1a", "6.1a", _FAIL, "", lambda a, _: f"{_features(a, 0)}"),
     (Check.ANY_LAYOUT, "clause-6.3a", "6.3a", _FAIL, "",
-     lambda a, _: "ANY_LAYOUT was offered to a driver that uses the legacy interface, and not accepted"),
+     lambda *_: "ANY_LAYOUT was offered to a driver that uses the legacy interface, and not accepted"),
     (Check.MTU_FEATURE, "clause-5.1.4.2b", "5.1.4.2b", _WARN, "",
-     lambda a, _: "MTU was offered, and not accepted"),
+     lambda *_: "MTU was offered, and not accepted"),
     (Check.HDRLEN_FEATURE, "clause-5.1.6.2.1s", "5.1.6.2.1s", _WARN, "",
-     lambda a, _: "GUEST_HDRLEN was offered, and not accepted"),
+     lambda *_: "GUEST_HDRLEN was offered, and not accepted"),
     (Check.FEATURES_LATE, "clause-3.1.1c", "3.1.1c", _FAIL, "",
      lambda a, b: f"features {b:#x} were accepted while a queue ran with {a:#x}"),
     (Check.STATUS_CLEARED, "clause-2.1.1b", "2.1.1b", _FAIL, "",

@@ -12,7 +12,7 @@ from .course import Clock, Course
 from .excerpts import Excerpts
 from .listening import Listening
 from .outcome import PhaseOutcome, RoundOutcome
-from .partner.partner import Partner
+from .partner import Partner
 from .recipes.round import DRIVER_MAC, PARTNER_MAC
 from .recording import RecordingWriter
 from .schedule import Phase
@@ -23,6 +23,10 @@ from .trouble import never_started, told
 _SLICE = 20_000
 """Microseconds for which the device serves before the rest is looked after."""
 _TICK = 0.1
+_FED = 64
+"""Frames that a driver which sends what it receives is given at each look, on each pair."""
+_FOOD = bytes.fromhex("525400123456 525400123401 88b5")
+"""Ethernet for a driver, of the type for local experiments."""
 _SETTLE = 0.3
 """Seconds the device goes on after the last phase, so that what is out is completed and judged."""
 
@@ -73,7 +77,10 @@ class Conductor:
         self.outcome.recording = course.record
 
     def run(self) -> RoundOutcome:
-        """Run the round to its end. Raises BadInputError if a recording cannot be written, Missing from ``start``."""
+        """Run the round to its end.
+
+        Raises RecordingError if a recording cannot be written, Missing if the front-end is not there.
+        """
         began = time.monotonic()
         try:
             if self.course.record is not None:
@@ -120,8 +127,8 @@ class Conductor:
     def _options(self) -> Options:
         course = self.course
         return Options(
-            device_features=course.offered, pairs=course.pairs, patience_ms=course.patience_ms, mtu=course.mtu,
-            queue_size=course.queue_size or 0, keep=self._writer is not None, frames=True,
+            device_features=course.offered, pairs=course.pairs, patience_ms=course.patience_ms,
+            mtu=course.mtu, queue_size=course.queue_size or 0, keep=self._writer is not None, frames=True,
             mac=_octets(DRIVER_MAC), partner=_octets(PARTNER_MAC),
         )  # fmt: skip
 
@@ -148,7 +155,7 @@ class _Service:
         self._course = conductor.course
         self._outcome = conductor.outcome
         self._session = session
-        self._partner = Partner()
+        self._partner = Partner(mtu=max(576, conductor.course.mtu))
         self._clock = Clock(conductor.course)
         self._excerpts = Excerpts(conductor.course, session, conductor._writer)
         self._phases = conductor._phases
@@ -206,6 +213,8 @@ class _Service:
         self._ticked = now
         for frame in self._partner.tick(now):
             self._deliver(0, frame)
+        if self._course.fed:
+            self._feed()
         self._excerpts.look(now - self._began)
         turned = self._conductor.listening.turn_away()
         if turned:
@@ -216,7 +225,7 @@ class _Service:
         if not self._clock.begun and sent:
             self._clock.begin(view.accepted, now)
         for phase in self._clock.due(now):
-            self._end_phase(now)
+            self._end_phase()
             self._begin_phase(phase, sent, now)
         self._watch(sent, now)
         if course.inject and self._clock.begun:
@@ -224,13 +233,22 @@ class _Service:
         if self._over is not None:
             return now >= self._over
         if self._clock.over:
-            self._end_phase(now)
+            self._end_phase()
             self._over = now + _SETTLE
         elif course.seconds is not None and now - self._began > course.seconds + (course.wait or 30.0):
             self._outcome.left_out.append("nothing was transmitted" if not sent else "the time was up")
             self._over = now
         front_end = self._conductor._front_end
         return front_end is not None and front_end.poll() is not None and self._over is not None
+
+    def _feed(self) -> None:
+        """Give the driver something to send back."""
+        for pair in range(self._course.pairs):
+            for number in range(_FED):
+                frame = _FOOD + number.to_bytes(2, "big") + bytes(46)
+                if not self._session.deliver(pair, frame):
+                    break
+                self._outcome.received += 1
 
     def _begin_phase(self, phase: Phase, sent: int, now: float) -> None:
         phases = self._phases
@@ -240,7 +258,7 @@ class _Service:
         said = json.dumps({"phase": phase.name, "words": phase.words})
         self._session.behave(phase.behaviour, said)
 
-    def _end_phase(self, now: float) -> None:
+    def _end_phase(self) -> None:
         phases = self._phases
         if phases.phase is None:
             return
@@ -264,7 +282,7 @@ class _Service:
         if self._course.traffic == "steady" and not self._course.inject and quiet > self._course.stall:
             self._session.stall(round(quiet * 1000), 1)
             phases.flowed = False
-            self._end_phase(now)
+            self._end_phase()
             self._outcome.left_out.append(
                 f"the driver stopped sending for good after {now - self._began:.1f} s"
             )
@@ -282,7 +300,7 @@ class _Service:
     def _finish(self) -> None:
         """Take what the session knows before it goes."""
         session, outcome = self._session, self._outcome
-        self._end_phase(time.monotonic())
+        self._end_phase()
         session.cut()
         outcome.injected_done = session.injected()
         front_end = self._conductor._front_end

@@ -22,18 +22,19 @@ INJECTIONS: dict[str, tuple[tuple[int, str], ...]] = {
     "F9": ((12, "completions out of order under IN_ORDER"),),
     "F14": ((13, "a buffer of the driver's overwritten"),),
 }
-"""What a device that breaks the rules does, by the codes of `ringproof validate --hostile`: the number of queue.h."""
+"""How a device breaks the rules, by the codes of `ringproof validate --hostile`, with queue.h's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
     """One round.
 
-    ``offered`` is the mask of features; ``queue_size`` the largest taken, None for any; ``seconds`` how long it
-    lasts, None until the front-end closes or every phase was gone through. ``patience_ms`` is how long a kick may
-    take, ``stall`` after how many seconds a steady driver that sends nothing counts as stopped for good.
-    ``wait`` is how long the front-end may take to connect, None for ever. ``inject`` is the number of an
-    injection, 0 for none. ``record`` is the file that takes the whole recording, None for none;
+    ``offered`` is the mask of features; ``queue_size`` the largest taken, None for any; ``seconds`` how long
+    it lasts, None until the front-end closes or every phase was gone through. ``patience_ms`` is how long a
+    kick may take, ``stall`` after how many seconds a steady driver that sends nothing counts as stopped for
+    good. ``wait`` is how long the front-end may take to connect, None for ever. ``inject`` is the number of
+    an injection, 0 for none; ``fed``: the driver sends only what it receives, so frames are delivered to it.
+    ``record`` is the file that takes the whole recording, None for none;
     ``traces`` the folder for recordings of failures.
     """
 
@@ -53,6 +54,7 @@ class Course:
     stall: float = 6.0
     wait: float | None = 30.0
     inject: int = 0
+    fed: bool = False
     record: Path | None = None
     progress: Callable[[str], None] | None = None
 

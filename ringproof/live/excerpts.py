@@ -20,8 +20,8 @@ _AFTER = 0.2
 class Excerpts:
     """Keeps, for the first failure of each check, where it is recorded.
 
-    With a ``writer`` the whole run is recorded, and that is what shows it. Without, the device keeps the last two
-    segments in memory, and they are written to a file of their own in the course's folder for traces.
+    With a ``writer`` the whole run is recorded, and that is what shows it. Without, the device keeps the last
+    two segments in memory, and they are written to a file of their own in the course's folder for traces.
     """
 
     course: Course

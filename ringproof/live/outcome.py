@@ -10,7 +10,7 @@ from .tallies import Check, Tally
 
 @dataclass(frozen=True, slots=True)
 class PhaseOutcome:
-    """How the driver bore a phase: ``chains`` it transmitted meanwhile; ``flowed`` None if nothing was expected."""
+    """How the driver bore a phase: ``chains`` transmitted; ``flowed`` None if nothing was expected."""
 
     phase: Phase
     chains: int
@@ -19,7 +19,7 @@ class PhaseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What shows the first failure of a check: the recording, the number of the record, and lines in words."""
+    """What shows the first failure of a check: the recording, the record's number, and lines in words."""
 
     recording: Path | None
     record: int
@@ -45,11 +45,12 @@ class Injected:
 class RoundOutcome:
     """One connection of a front-end, or several of the same kind.
 
-    ``accepted`` are its features, None if it never got so far; ``transmitted`` chains of all transmit queues,
-    ``received`` frames delivered; ``wraps`` how often an avail_idx passed 65535. ``ended`` says how it came to
-    its end, one line; ``trouble`` what was wrong with the front-end's messages, "" for nothing; ``complaints``
-    are lines in which the system under test says that something is wrong with itself. ``injected_done``: the
-    device broke the rule it was to break; ``after`` says what the driver did then, ``went_early`` that it ended.
+    ``accepted`` are its features, None if it never got so far; ``transmitted`` are chains of all transmit
+    queues, ``received`` frames delivered; ``wraps`` how often an avail_idx passed 65535. ``ended`` says how it came to
+    its end, one line; ``trouble`` what was wrong with the front-end's messages, "" for nothing;
+    ``complaints`` are lines in which the system under test says that something is wrong with itself.
+    ``injected_done``: the device broke the rule it was to break; ``after`` says what the driver did then,
+    ``went_early`` that it ended.
     """
 
     name: str

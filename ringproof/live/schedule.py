@@ -14,9 +14,9 @@ _EVENT_IDX, _VERSION_1, _IN_ORDER = (1 << BITS[name] for name in ("EVENT_IDX", "
 class Phase:
     """A behaviour of the device for a while.
 
-    ``words`` tell people what it does. ``needs`` and ``spared`` are masks: it is for drivers that have accepted
-    all of the one, and none of the other. ``serves`` are clauses it gives occasion for: when the traffic goes
-    on, they held; when it stops for good, they did not.
+    ``words`` tell people what it does. ``needs`` and ``spared`` are masks: it is for drivers that have
+    accepted all of the one, and none of the other. ``serves`` are clauses it gives occasion for: when the
+    traffic goes on, they held; when it stops for good, they did not.
     """
 
     name: str
@@ -70,7 +70,7 @@ QUICK = ("honest", "reversed", "in-order", "silent", "frozen", "spurious")
 
 
 def phases(accepted: int, *, chosen: Iterable[str] = (), quick: bool = False) -> Sequence[Phase]:
-    """The phases for a driver that has accepted these features, in order; those ``chosen`` by name if any are.
+    """The phases for a driver that has accepted these features, in order; only those ``chosen`` if any are.
 
     Raises BadInputError for a name nobody knows.
     """

@@ -17,16 +17,16 @@ _VERSION_1 = 1 << 32
 _UNSEEN: dict[Observed, str] = {
     "ring": "this run gave no occasion for it",
     "ring, provoked": "this run gave no occasion for it",
-    "registers": "register accesses stay between the driver and the front-end; vhost-user does not tell of them",
+    "registers": "register accesses stay between driver and front-end; vhost-user does not tell of them",
     "headers": "this run gave no occasion for it",
     "packets": "this run gave no occasion for it",
     "driver state": "what a driver makes of what it reads does not show",
-    "memory order": "memory order does not show to a device; a lost kick or an unsettled chain would be a symptom",
+    "memory order": "memory order does not show; a lost kick or an unsettled chain would be a symptom",
     "nothing": "a permission",
 }
 _WHY: dict[str, str] = {
     "2.7.13.1/n1": "what the driver was asked to send is not known to the device",
-    "2.7.13/n4": "how many heads a driver has written is not known to the device; see heads-in-consecutive-slots",
+    "2.7.13/n4": "how many heads a driver has written is not known; see heads-in-consecutive-slots",
     "2.9/n1": "vhost-user tells that a kick came, not what was written",
     "3.1.1g": "kicks before a queue starts do not show: its eventfd comes with the queue",
     "3.3.1b": "that a queue was stopped before its memory went does not show beyond 3.3.1a",
@@ -52,7 +52,7 @@ def unseen() -> dict[str, str]:
 def report_on(
     driver: str, outcomes: Sequence[RoundOutcome], *, left_out: Sequence[str] = (), hostile: bool = False
 ) -> ValidationReport:
-    """The report on a driver from all rounds that it went through; ``hostile`` if rules were broken in them."""
+    """The report on a driver from all rounds it went through; ``hostile`` if rules were broken in some."""
     checks = (*_checks(outcomes), *_course(outcomes), *_phases(outcomes))
     exhibits = tuple(_exhibits(outcomes))
     verdict = _verdict(checks, outcomes)

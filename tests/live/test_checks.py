@@ -1,4 +1,4 @@
-"""The words of the live monitor: every check has them, and they are those of validate where it has the check."""
+"""The words of the live monitor: every check has them, those of validate where it has the check."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ _WORD = st.integers(0, 2**64 - 1)
 
 
 def test_every_check_has_words_and_a_source() -> None:
-    """Each code has a name of its own, a sentence, and a clause that there is or an oracle that says what it is."""
+    """Each code has a name of its own, a sentence, and a clause that there is, or an oracle."""
     assert list(LIVE_CHECKS) == list(Check)
     names = [check.name for check in LIVE_CHECKS.values()]
     assert len(set(names)) == len(names)

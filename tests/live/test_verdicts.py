@@ -62,7 +62,7 @@ def test_a_warning_is_no_failure() -> None:
 
 
 def test_nothing_sent_or_something_left_out_is_no_pass() -> None:
-    """A run in which nothing came is incomplete, and so is one that was cut short; a broken protocol is an error."""
+    """A run without frames, or cut short, is incomplete; a broken protocol is an error."""
     assert report_on("driver", []).verdict == "incomplete"
     assert report_on("driver", [_round(transmitted=0)]).verdict == "incomplete"
     assert report_on("driver", [_round(left_out=["the time was up"])]).verdict == "incomplete"
@@ -95,7 +95,7 @@ def test_withdrawn_features_are_done_without_or_not() -> None:
 
 
 def test_what_a_hostile_device_provokes_is_a_verdict_of_its_own() -> None:
-    """Injections that were borne pass, one without an occasion is no pass, one that ends the driver fails all."""
+    """Injections that were borne pass, one without occasion is no pass, one that ends the driver fails."""
     fine = Injected("F1", "a wrong id", True, "", "it went on sending")
     none = Injected("F2", "another", False)
     dead = Injected("F3", "a jump", True, "it ended: a crash")
@@ -112,7 +112,7 @@ def test_what_a_hostile_device_provokes_is_a_verdict_of_its_own() -> None:
 
 
 def test_features_go_with_what_they_require() -> None:
-    """What loses its prerequisite is not offered either: a device may not offer it (VIRTIO 1.3 section 2.2.2)."""
+    """What loses its prerequisite is not offered either (VIRTIO 1.3 section 2.2.2)."""
     without = offered(("CSUM",))
     for name in ("CSUM", "HOST_TSO4", "HOST_TSO6", "HOST_ECN"):
         assert not without & bits((name,))
