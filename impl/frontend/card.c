@@ -96,8 +96,10 @@ static void negotiate(struct fe_card *card)
     accepted = offered & options->features & (UNDERSTOOD | card->pairs[0].send.driver->features);
     if ((card->pairs[0].send.driver->features & FE_VERSION_1) == 0)
         accepted &= ~FE_VERSION_1;
+    if (options->pairs > 1 && (~accepted & (FE_NET_MQ | FE_NET_CTRL_VQ)) != 0)
+        fe_bad_use("--pairs %u: MQ and CTRL_VQ are not offered, or not to be accepted", options->pairs);
     /* VIRTIO 1.3 section 5.1.3.1; and one pair needs neither. */
-    if (options->pairs == 1 || (accepted & FE_NET_CTRL_VQ) == 0 || (accepted & FE_NET_MQ) == 0)
+    if (options->pairs == 1)
         accepted &= ~(FE_NET_CTRL_VQ | FE_NET_MQ);
     accepted |= offered & FE_PROTOCOL_FEATURES;
     if (options->fault == FE_FAULT_PACKED)
@@ -176,6 +178,7 @@ bool fe_card_fill(struct fe_pair *pair)
             break;
         count++;
     }
+    pair->filled = pair->receive.outstanding;
     if (count > 0)
         fe_queue_kick(&pair->receive);
     return count > 0;

@@ -9,6 +9,7 @@
 struct fe_pair {
     struct fe_queue receive, send;
     bool     receives;      /* the driver takes buffers to be written */
+    uint32_t filled;        /* how many were out when it was last filled */
     uint64_t number;        /* of the next frame */
     uint64_t left;          /* frames still to be sent until the next stop; ~0: no limit */
     /* FE_PINGPONG */

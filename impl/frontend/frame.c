@@ -23,7 +23,7 @@
 #define PROTOCOL_ICMP 1u
 #define PROTOCOL_UDP 17u
 
-static const uint8_t own_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x02};
+static const uint8_t own_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
 static const uint8_t partner_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x01};
 static const uint8_t nobodys_mac[6] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x09};
 static const uint8_t own_ip[4] = {10, 0, 0, 2}, partner_ip[4] = {10, 0, 0, 1}, nobodys_ip[4] = {10, 0, 0, 9};

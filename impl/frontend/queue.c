@@ -112,8 +112,11 @@ static void *load_copy(const char *library)
     close(from);
     snprintf(name, sizeof(name), "/proc/self/fd/%d", into);
     handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL)
-        fe_bad_use("%s: cannot be loaded: %s", library, dlerror());
+    if (handle == NULL) {
+        const char *why = dlerror(), *named = strstr(why, name);
+
+        fe_bad_use("%s: cannot be loaded%s", library, named != NULL ? named + strlen(name) : why);
+    }
     close(into);
     return handle;
 }

@@ -147,7 +147,7 @@ static bool step_receive(struct fe_pair *pair)
     got = fe_queue_reclaim(queue, UINT32_MAX);
     if (queue->broken)
         fe_end("broken", "queue %u: the driver calls its queue broken", queue->index);
-    if (got > 0) {
+    if (got > 0 || queue->outstanding < pair->filled) { /* those that push have done so in their interrupt */
         fe_card_fill(pair);
         return true;
     }
