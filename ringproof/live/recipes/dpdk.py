@@ -17,18 +17,20 @@ _PROGRAM = "dpdk-testpmd"
 _PACKAGES = ("dpdk-dev", "librte-net-virtio23", "librte-mempool-ring23")
 _DEADLINE = 20.0  # seconds for a question about its version
 _MEMORY = 512  # MiB
+_COMMANDS = "commands.txt"
 _VERSION = re.compile(r"RTE Version: '([^']*)'")
 _TOTALS = re.compile(r"^\s*([RT]X)-packets:\s*(\d+)\s+[RT]X-dropped:\s*(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How testpmd is set up: options of the device, and of the program."""
+    """How testpmd is set up: options of the device, of the program, and commands it is told at its start."""
 
     device: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
     pairs: int = 1
     forward: str = "txonly"
+    commands: tuple[str, ...] = ()
 
 
 def _lcores() -> str:
@@ -67,8 +69,8 @@ def command(testpmd: Path, socket: Path, workdir: Path, shape: Shape) -> list[st
         f"--txq={shape.pairs}",
         f"--forward-mode={shape.forward}",
         f"--eth-peer=0,{PARTNER_MAC}",
-        "--auto-start",
         *shape.program,
+        *(("-i", f"--cmdline-file={workdir / _COMMANDS}") if shape.commands else ("--auto-start",)),
     ]
 
 
@@ -83,7 +85,14 @@ def facts(log: str) -> list[str]:
 
 
 _SEGMENTS = "--txpkts=64,100,200"
-_BASIC = Shape()
+# Offloads by their bits in DPDK: checksums of UDP and TCP, and segmentation of TCP.
+_SUMS, _CUTS = "--tx-offloads=0xc", "--tx-offloads=0x2c"
+
+
+def _offloading(*more: str) -> tuple[str, ...]:
+    """Commands that leave checksums to the device; the port, which runs already, is started a second time."""
+    return ("port stop 0", "csum set tcp hw 0", "csum set udp hw 0", *more, "port start 0", "start")
+
 
 # name, words, shape, withdrawn
 _ROUNDS: tuple[tuple[str, str, Shape, tuple[str, ...]], ...] = (
@@ -104,7 +113,6 @@ _ROUNDS: tuple[tuple[str, str, Shape, tuple[str, ...]], ...] = (
     ("no-in-order", "IN_ORDER not offered", Shape(("in_order=1",)), ("IN_ORDER",)),
     ("no-mergeable", "the driver declines MRG_RXBUF", Shape(("mrg_rxbuf=0", "in_order=0")), ()),
     ("no-mrg-rxbuf", "MRG_RXBUF not offered", Shape(), ("MRG_RXBUF",)),
-    ("no-csum", "CSUM and segmentation not offered", Shape(), ("CSUM", "HOST_TSO4", "HOST_TSO6", "HOST_ECN")),
     (
         "vectorized",
         "the vectorized receive path",
@@ -125,6 +133,18 @@ _ROUNDS: tuple[tuple[str, str, Shape, tuple[str, ...]], ...] = (
         "forward",
         "sends back what it receives, the addresses exchanged",
         Shape(("in_order=0",), forward="macswap"),
+        (),
+    ),
+    (
+        "csum",
+        "sends back what it receives, the checksums of UDP and TCP left to the device",
+        Shape((), (_SUMS,), forward="csum", commands=_offloading()),
+        (),
+    ),
+    (
+        "tso",
+        "the same in indirect tables, and TCP left for the device to cut",
+        Shape(("in_order=0",), (_CUTS,), forward="csum", commands=_offloading("tso set 500 0")),
         (),
     ),
 )
@@ -212,11 +232,13 @@ class Dpdk:
 
     def _round(self, name: str, words: str, shape: Shape, withdrawn: tuple[str, ...]) -> Round:
         def start(socket: Path, workdir: Path) -> FrontEnd:
+            if shape.commands:
+                (workdir / _COMMANDS).write_text("".join(f"{line}\n" for line in shape.commands), "utf-8")
             return FrontEnd(
                 command(self._testpmd, socket, workdir, shape),
                 workdir,
                 version=self.version(),
-                farewell=b"\n",
+                farewell=b"stop\nquit\n" if shape.commands else b"\n",
                 facts=facts,
             )
 
@@ -228,6 +250,6 @@ class Dpdk:
             pairs=shape.pairs,
             queue_size=next((_SIZES[word] for word in shape.device if word in _SIZES), 256),
             seconds=self.seconds,
-            fed=shape.forward == "macswap",
+            fed=shape.forward != "txonly",
             hostile=name in _HOSTILE,
         )

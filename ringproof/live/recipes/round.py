@@ -23,11 +23,11 @@ class Round:
     use, None if that is its own affair.
 
     ``traffic`` is "steady" if frames never stop for a second once they have begun, else "sparse". ``seconds``
-    is how long the run has to last to show what it is for, the time to start included; ``first_frame`` by
-    when, in seconds, a frame must have come on an unoccupied machine. ``fed``: the driver sends nothing
-    unless it receives something, so that the device has to deliver frames. ``restarts``: the driver resets
-    its queues, and sets them up again, every few seconds. ``hostile``: it makes sense to break the device's
-    rules in it.
+    is how long the run has to last, from its first frame on, to show what it is for; ``first_frame`` how many
+    seconds that frame takes on an unoccupied machine. ``fed``: the driver sends nothing unless it receives
+    something, so that the device has to deliver frames (those of food.py will do). ``restarts``: the driver
+    resets its queues, and sets them up again, every few seconds. ``hostile``: it makes sense to break the
+    device's rules in it.
 
     ``start(socket, workdir)`` starts the front-end, which connects to ``socket`` by itself; ``workdir`` is an
     empty directory of its own. Raises Missing.
