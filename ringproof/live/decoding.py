@@ -77,7 +77,9 @@ _CHANGED = Struct("<QBBIB")
 _USED_CHANGED = Struct("<IHH")
 _INJECT = Struct("<BQQ")
 _TALLY = Struct("<HQQQQQ")
-_QUEUE_STATE = Struct("<QQHHHHHHQIBBBBBBQQQQ")
+_QUEUE_WORDS = Struct("<QQHHHHHHQI")
+_QUEUE_TRUTHS = Struct("<BBBBBB")
+_QUEUE_COUNTS = Struct("<QQQQ")
 
 
 class Payload:
@@ -262,9 +264,35 @@ def _tallies(payload: Payload, number: int, at: int, queue: int) -> Tallies:
 
 
 def _queue_state(payload: Payload, number: int, at: int, queue: int) -> QueueState:
-    numbers = payload.take(_QUEUE_STATE)
-    truths = (value != 0 for value in numbers[10:15])
-    return QueueState(number, at, queue, *numbers[:10], *truths, *numbers[15:])
+    published, used, *words, armed, next_head = payload.take(_QUEUE_WORDS)
+    used_idx, used_flags, avail_event, avail_idx, avail_flags, used_event = words
+    obliged, credit, distracting, distracted_kick, halted, enabled = payload.take(_QUEUE_TRUTHS)
+    epoch_kicks, epoch_wanted, lost_at, owed_since = payload.take(_QUEUE_COUNTS)
+    return QueueState(
+        number,
+        at,
+        queue,
+        published=published,
+        used=used,
+        used_idx=used_idx,
+        used_flags=used_flags,
+        avail_event=avail_event,
+        avail_idx=avail_idx,
+        avail_flags=avail_flags,
+        used_event=used_event,
+        armed=armed,
+        next_head=next_head,
+        obliged=obliged != 0,
+        credit=credit != 0,
+        distracting=distracting != 0,
+        distracted_kick=distracted_kick != 0,
+        halted=halted != 0,
+        enabled=enabled,
+        epoch_kicks=epoch_kicks,
+        epoch_wanted=epoch_wanted,
+        lost_at=lost_at,
+        owed_since=owed_since,
+    )
 
 
 _MAKERS: dict[int, Maker] = {
