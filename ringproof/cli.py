@@ -12,7 +12,7 @@ from .outlet import ReaderGone
 
 _EPILOG = (
     "Exit codes: 0 all held; 1 something was refuted or a driver failed; 2 usage or bad input; "
-    "3 something is unknown; 4 two solvers disagree; 130 interrupted."
+    "3 something is unknown; 4 two solvers or two monitors disagree; 130 interrupted."
 )
 
 

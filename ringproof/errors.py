@@ -2,8 +2,8 @@
 
 Exit codes of every verb: 0 all held; 1 something was refuted, or a driver failed; 2 usage or bad input;
 3 something is unknown (the solver gave up or died, or is missing or of another version, or the time for a
-validation was up before all was gone through); 4 two solvers disagree about the same obligation, so that one
-of them is wrong; 130 interrupted.
+validation was up before all was gone through); 4 two solvers disagree about the same obligation, or two
+monitors about the same recording, so that one of them is wrong; 130 interrupted.
 """
 
 from collections.abc import Iterable

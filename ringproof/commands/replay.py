@@ -27,6 +27,7 @@ from ..views.opening import broken_step, load_any
 from ..views.staging import scene_of
 from ..views.terminal import render
 from .build import build_shipped
+from .recording import is_recording, replay_recording
 
 
 def _show_parting(parting: Parting | None, console: Console) -> None:
@@ -217,7 +218,14 @@ def replay(file: Path, driver: Path | None, on_c: bool, everything: bool, as_jso
     a driver beside the reference. Where the two part, both sides of that step are shown. Exit code 0 when
     nothing is violated, 1 when something is, 3 when nothing can be judged: the driver declines the queue, or
     lacks a feature or the operation that the trace is about, or no implementation carries the run.
+
+    The recording of a live run is judged anew by the monitor written in Python, and what was seen around each
+    failure is told; exit code 4 if the compiled monitor counted something else.
     """
+    if is_recording(file):
+        if driver is not None or on_c:
+            raise BadInputError(f"{file}: the recording of a live run, which no driver is run on")
+        return replay_recording(file, as_json)
     document = load_any(file)
     if isinstance(document, StepsDocument):
         return _untaken(
