@@ -24,7 +24,7 @@ static const char usage[] =
     "  --features HEX       accept these of the features offered, if driver and front-end know them (all)\n"
     "  --pairs K            queue pairs, 1 to 8 (1)\n"
     "  --segments A[-B]     segments of a frame (1)\n"
-    "  --batch B            frames between two kicks (32)\n"
+    "  --batch A[-B]        frames between two kicks (32)\n"
     "  --bytes A[-B]        bytes of a frame (64)\n"
     "  --mode flood|paced|pingpong\n"
     "  --pause US           microseconds between bursts when paced, on average (300)\n"
@@ -99,7 +99,7 @@ static void take(struct fe_options *options, const char *name, const char *text)
     else if (strcmp(name, "segments") == 0)
         range(name, text, 1, FE_MOST_SEGMENTS, &options->least_segments, &options->most_segments);
     else if (strcmp(name, "batch") == 0)
-        options->batch = (uint32_t)number(name, text, 10, 1, 65535);
+        range(name, text, 1, 65535, &options->least_batch, &options->most_batch);
     else if (strcmp(name, "bytes") == 0)
         range(name, text, 60, FE_MOST_BYTES, &options->least_bytes, &options->most_bytes);
     else if (strcmp(name, "mode") == 0)
@@ -134,7 +134,7 @@ struct fe_options fe_options(int count, char **words)
     };
     struct fe_options options = {
         .queue_size = 256, .features = UINT64_MAX, .pairs = 1, .least_segments = 1, .most_segments = 1,
-        .batch = 32, .least_bytes = 64, .most_bytes = 64, .pause = 300, .seed = 1, .patience = 3000,
+        .least_batch = 32, .most_batch = 32, .least_bytes = 64, .most_bytes = 64, .pause = 300, .seed = 1, .patience = 3000,
     };
     int which, said;
 

@@ -42,7 +42,7 @@ struct fe_options {
     uint64_t features;    /* accepted at most */
     uint32_t pairs;
     uint32_t least_segments, most_segments; /* of a frame, its header's not counted where that must lie apart */
-    uint32_t batch;       /* frames between two kicks */
+    uint32_t least_batch, most_batch; /* frames between two kicks */
     uint32_t least_bytes, most_bytes; /* of a frame, without the network header */
     enum fe_mode mode;
     uint32_t pause;       /* microseconds between bursts, on average */

@@ -195,6 +195,7 @@ void fe_queue_create(struct fe_queue *queue)
     queue->asleep = queue->called = queue->broken = false;
     queue->free_count = queue->outstanding = 0;
     queue->added = 0;
+    queue->listens = !queue->polls;
     for (uint32_t i = 0; i < queue->count; i++) {
         queue->frames[i].out = false;
         queue->free[queue->free_count++] = &queue->frames[queue->count - 1 - i];
@@ -340,8 +341,12 @@ bool fe_queue_arm(struct fe_queue *queue, uint32_t how)
     const struct rp_driver *driver = queue->driver;
     bool sleep = true;
 
-    fe_in_driver = 1;
     queue->called = false;
+    /* Taking all back arms the next one as long as callbacks are on. */
+    if (queue->listens && how / 3 % 2 == 0 && (driver->traits & RP_TRAIT_ARMS_ONCE) == 0)
+        return true;
+    queue->listens = true;
+    fe_in_driver = 1;
     if (how % 3 == 0 && driver->enable_cb_delayed != NULL)
         sleep = driver->enable_cb_delayed(queue->queue) != 0;
     else if ((how % 3 == 1 || driver->enable_cb == NULL) && driver->enable_cb_prepare != NULL && driver->poll != NULL)
@@ -354,13 +359,15 @@ bool fe_queue_arm(struct fe_queue *queue, uint32_t how)
 
 void fe_queue_quiet(struct fe_queue *queue)
 {
+    if (queue->driver->disable_cb == NULL)
+        return;
+    queue->listens = false;
     fe_in_driver = 1;
-    if (queue->driver->disable_cb != NULL)
-        queue->driver->disable_cb(queue->queue);
+    queue->driver->disable_cb(queue->queue);
     fe_in_driver = 0;
 }
 
-void fe_queue_interrupted(struct fe_queue *queue)
+void fe_queue_interrupted(struct fe_queue *queue, uint32_t how)
 {
     uint64_t count;
 
@@ -377,7 +384,7 @@ void fe_queue_interrupted(struct fe_queue *queue)
     /* One that brings no news wakes nobody, unless the driver pushes and need not call back. */
     if (queue->called || (queue->driver->traits & RP_TRAIT_PUSHES_BUFFERS) != 0) {
         queue->called = false;
-        if (queue->asleep)
+        if (queue->asleep && how % 4 != 0)
             fe_queue_quiet(queue);
         queue->asleep = false;
     }

@@ -19,6 +19,7 @@ struct fe_queue {
     bool                 polls;   /* interrupts are not wanted, or the driver has no means for them */
     bool                 asleep;  /* callbacks are on and nothing is done before the call eventfd says so */
     bool                 called;  /* the driver has called back */
+    bool                 listens; /* callbacks are on, as far as we have said */
     bool                 broken;  /* get_buf said so */
     bool                 header_apart;
 
@@ -50,10 +51,12 @@ bool fe_queue_add(struct fe_queue *queue, struct fe_frame *frame, uint32_t segme
 void fe_queue_kick(struct fe_queue *queue);
 /* Takes back what was used, at most `most`; returns how many. */
 uint32_t fe_queue_reclaim(struct fe_queue *queue, uint32_t most);
-/* Switches callbacks on; true if it may sleep now. */
+/* Nothing is left to take back: switches callbacks on, or leaves them on where that is enough (`how` chooses); true if
+ * it may sleep now. */
 bool fe_queue_arm(struct fe_queue *queue, uint32_t how);
-/* The call eventfd is readable: reads it and lets the driver have its interrupt. */
-void fe_queue_interrupted(struct fe_queue *queue);
+/* The call eventfd is readable: reads it and lets the driver have its interrupt. If that wakes the queue, callbacks
+ * are switched off, or (`how` chooses) stay on. */
+void fe_queue_interrupted(struct fe_queue *queue, uint32_t how);
 /* No more interrupts for now. */
 void fe_queue_quiet(struct fe_queue *queue);
 

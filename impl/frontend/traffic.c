@@ -105,11 +105,13 @@ static bool step_send(struct course *course, struct fe_pair *pair)
     struct fe_card *card = course->card;
     const struct fe_options *options = card->options;
     struct fe_queue *queue = &pair->send;
-    uint32_t got, added = 0, burst = options->mode == FE_PINGPONG ? 1 : options->batch;
+    uint32_t got, added = 0, burst = 1;
     bool may = course->sending && !course->holding && !pair->waiting;
 
     if (queue->asleep)
         return false;
+    if (options->mode != FE_PINGPONG)
+        burst = between(card, options->least_batch, options->most_batch);
     got = fe_queue_reclaim(queue, UINT32_MAX);
     if (queue->broken)
         fe_end("broken", "queue %u: the driver calls its queue broken", queue->index);
@@ -152,7 +154,7 @@ static bool step_receive(struct fe_pair *pair)
         return true;
     }
     if (!queue->polls)
-        queue->asleep = fe_queue_arm(queue, 2);
+        queue->asleep = fe_queue_arm(queue, 5);
     return !queue->polls && !queue->asleep;
 }
 
@@ -178,7 +180,8 @@ static void wait_for(struct fe_card *card, uint64_t microseconds)
         fe_end("closed", "the back-end has closed the connection");
     for (uint32_t i = 0; i < count; i++)
         if (look[i].revents != 0)
-            fe_queue_interrupted(i % 2 == 0 ? &card->pairs[i / 2].receive : &card->pairs[i / 2].send);
+            fe_queue_interrupted(i % 2 == 0 ? &card->pairs[i / 2].receive : &card->pairs[i / 2].send,
+                                 fe_card_random(card));
 }
 
 static uint32_t all_out(const struct fe_card *card)

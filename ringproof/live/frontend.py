@@ -28,10 +28,10 @@ _STEP = 0.005
 class FrontendResult:
     """What the front-end says at its end; counters since its start.
 
-    ``outcome`` is "done"; "stalled"; "broken" (the driver called its queue broken); "stray" (it gave back what
-    it did not have); "crashed", "hung" or "misplaced" (the driver did); "closed", "refused", "unanswered" or
-    "answered-wrongly" (the back-end did); "misbehaved" (as it was asked to); or "killed". ``timed`` frames
-    came back in ``seconds``. ``second`` says what became of a second connection.
+    ``outcome`` is "done"; "stalled"; "broken" (the driver called its queue broken); "stray" (it gave back
+    what it did not have); "crashed", "hung" or "misplaced" (the driver did); "closed", "refused",
+    "unanswered" or "answered-wrongly" (the back-end did); "misbehaved" (as it was asked to); or "killed".
+    ``timed`` frames came back in ``seconds``. ``second`` says what became of a second connection.
     """
 
     outcome: str
