@@ -33,7 +33,7 @@ bool rpl_queue_deliver(struct rpl_queue *queue, const uint8_t *frame, uint32_t b
     bool             several = (queue->setup.features & RPL_NET_MRG_RXBUF) != 0;
 
     if (!queue->runs || queue->dead || queue->stalled || queue->setup.sends || !queue->enabled ||
-        bytes > RPLQ_FRAME_BYTES - RPLQ_HEADER || queue->moving || queue->pending > 0)
+        bytes > RPLQ_FRAME_BYTES - RPLQ_HEADER || queue->pending > 0)
         return false;
     if (queue->generation != queue->guest->generation && !rplq_bind(queue))
         return false;

@@ -2,8 +2,6 @@
 /* Looks at the driver's words, kicks, and the words that ask for them: VIRTIO 1.3 sections 2.7.7 and 2.7.10. */
 #include "queue_state.h"
 
-#include <unistd.h>
-
 bool rplq_polls(const struct rpl_queue *queue)
 {
     return queue->behaviour.poll != 0 || queue->behaviour.suppress >= RPL_SUPPRESS_ALWAYS;
@@ -210,8 +208,6 @@ static void finish(struct rpl_queue *queue)
 
 void rplq_suppress(struct rpl_queue *queue, uint16_t flags, uint16_t event)
 {
-    uint64_t count;
-
     if (flags != queue->memory_flags) {
         rplq_set16(queue->used, flags);
         rpl_guest_dirty(queue->guest, queue->setup.used, 2);
@@ -225,28 +221,23 @@ void rplq_suppress(struct rpl_queue *queue, uint16_t flags, uint16_t event)
     queue->memory_flags = queue->moving_flags = flags;
     queue->memory_event = queue->moving_event = event;
     queue->moving = true;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    /* Kicks sent under the old words are in the eventfd by now; what comes later is owed to the new ones. */
-    if (queue->kick >= 0 && read(queue->kick, &count, sizeof(count)) == (ssize_t)sizeof(count))
-        queue->kicks += count;
-    if (queue->kicks > 0) {
-        count = queue->kicks;
-        queue->kicks = 0;
-        rplq_kick(queue, count);
-    }
+    if (queue->event_idx || (flags & RPLQ_NO_NOTIFY) == 0 || (queue->used_flags & RPLQ_NO_NOTIFY) != 0)
+        finish(queue);
+}
+
+void rplq_finish(struct rpl_queue *queue)
+{
+    if (queue->moving)
+        finish(queue);
 }
 
 bool rplq_settle(struct rpl_queue *queue, uint32_t *limit)
 {
-    for (;;) {
-        while (queue->pending > 0 && !queue->dead) {
-            if (*limit == 0)
-                return false;
-            --*limit;
-            rplq_accept(queue, queue->published - queue->pending);
-        }
-        if (!queue->moving || queue->dead)
-            return true;
-        finish(queue);
+    while (queue->pending > 0 && !queue->dead) {
+        if (*limit == 0)
+            return false;
+        --*limit;
+        rplq_accept(queue, queue->published - queue->pending);
     }
+    return true;
 }

@@ -121,7 +121,7 @@ struct rpl_queue *rpl_queue_new(uint8_t number, struct rpl_guest *guest, struct 
     queue->guest = guest;
     queue->log = log;
     queue->recorder = recorder;
-    queue->call = queue->kick = -1;
+    queue->call = -1;
     queue->oldest = queue->newest = queue->first_unripe = RPLQ_NONE;
     return queue;
 }
@@ -197,7 +197,7 @@ static void reset(struct rpl_queue *queue, const struct rpl_queue_setup *setup)
         .lost_at = UINT64_MAX, .complete_at = UINT64_MAX,
         .oldest = RPLQ_NONE, .newest = RPLQ_NONE, .first_unripe = RPLQ_NONE,
         .behaviour = queue->behaviour, .random = queue->random, .now = queue->now, .patience = queue->patience,
-        .awake = true, .restate = true, .call = queue->call, .kick = queue->kick, .inject = queue->inject,
+        .awake = true, .restate = true, .call = queue->call, .inject = queue->inject,
         .wanted = queue->wanted, .sink = queue->sink, .context = queue->context, .counts = queue->counts,
     };
 
@@ -242,6 +242,9 @@ static void settle_accounts(struct rpl_queue *queue)
 
     if (queue->dead || (queue->generation != queue->guest->generation && !rplq_bind(queue)))
         return;
+    if (!rplq_settle(queue, &limit) || queue->dead)
+        return;
+    rplq_finish(queue);
     if (!rplq_settle(queue, &limit) || queue->dead)
         return;
     rplq_complete_all(queue);
@@ -291,11 +294,6 @@ void rpl_queue_enable(struct rpl_queue *queue, bool on)
 void rpl_queue_set_call(struct rpl_queue *queue, int fd)
 {
     queue->call = fd;
-}
-
-void rpl_queue_set_kick(struct rpl_queue *queue, int fd)
-{
-    queue->kick = fd;
 }
 
 void rpl_queue_behave(struct rpl_queue *queue, const struct rpl_behaviour *behaviour)

@@ -112,7 +112,7 @@ struct rpl_queue {
     uint64_t kicks;                /* told, not yet recorded */
     bool     awake, restate, moving, wants, more;
     uint16_t moving_flags, moving_event;
-    int      call, kick;
+    int      call;
 
     /* Injections. */
     enum rpl_inject inject;
@@ -229,9 +229,6 @@ struct rplq_pieces rplq_pieces(const struct rpl_queue *queue, const struct rplq_
 bool rplq_piece(struct rplq_pieces *pieces, struct rplq_descriptor *piece);
 
 /* queue.c */
-/* The eventfd that kicks come by, O_NONBLOCK; -1: not known. If it is known, kicks sent under the old words are read
- * off it right before the words are moved; else they count as late ones. Stays the caller's. */
-void rpl_queue_set_kick(struct rpl_queue *queue, int fd);
 /* Finds the rings again after the regions changed; false: they are no more. */
 bool rplq_bind(struct rpl_queue *queue);
 
@@ -239,10 +236,11 @@ bool rplq_bind(struct rpl_queue *queue);
 void rplq_sample(struct rpl_queue *queue, bool always);
 void rplq_kick(struct rpl_queue *queue, uint64_t count); /* KICK, and the SAMPLE after it */
 void rplq_quiet(struct rpl_queue *queue);
-/* Moves the words: in memory at once, in the ledger when the record is made; not before rplq_settle is true. */
+/* Moves the words. Where that ends the wish for kicks, it is recorded (by rplq_finish) in the next turn only: whoever
+ * calls reads the kicks before each turn, so all that were sent under the old words are counted with them. */
 void rplq_suppress(struct rpl_queue *queue, uint16_t flags, uint16_t event);
-/* Accepts what is pending and finishes a move; false: there is more of it than *limit. */
-bool rplq_settle(struct rpl_queue *queue, uint32_t *limit);
+void rplq_finish(struct rpl_queue *queue); /* of a move that is not recorded yet; nothing must be pending */
+bool rplq_settle(struct rpl_queue *queue, uint32_t *limit); /* accepts what is pending; false: it is more than *limit */
 void rplq_judge_epoch(struct rpl_queue *queue); /* RPL_KICK_UNWANTED_* at its end */
 bool rplq_polls(const struct rpl_queue *queue);
 

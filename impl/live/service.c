@@ -2,8 +2,6 @@
 /* What a queue does when it has its turn, and when it wants the next. */
 #include "queue_state.h"
 
-#include <unistd.h>
-
 #define IDLE_US 200u       /* polling goes on without a pause for so long after a chain came */
 #define IDLE_PAUSE_US 50u
 
@@ -140,38 +138,30 @@ static void fall_asleep(struct rpl_queue *queue)
         say(queue, true, queue->seen.avail_idx); /* growth that its look brings wakes it again */
 }
 
-/* An owed kick did not come for as long as the patience. */
-static void lose_patience(struct rpl_queue *queue)
-{
-    uint64_t count;
-
-    if (queue->kick >= 0 && read(queue->kick, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
-        rplq_kick(queue, count);
-        return;
-    }
-    rplq_quiet(queue);
-    queue->awake = true;
-    queue->quiet_until = queue->now + queue->patience / 4;
-}
-
-/* What has to be done before chains are completed; false: the turn is over. */
-static bool look_around(struct rpl_queue *queue, uint32_t *limit)
+/* Kicks, and what follows from their missing; false: the turn is over. */
+static bool hear(struct rpl_queue *queue, uint32_t *limit)
 {
     if (queue->kicks > 0) {
         uint64_t count = queue->kicks;
 
         queue->kicks = 0;
         rplq_kick(queue, count);
-        if (!rplq_settle(queue, limit))
-            return false;
+    } else if (queue->obliged && !queue->moving && queue->now - queue->obliged_at >= queue->patience) {
+        rplq_quiet(queue);
+        queue->awake = true;
+        queue->quiet_until = queue->now + queue->patience / 4;
     }
-    if (queue->obliged && queue->now - queue->obliged_at >= queue->patience) {
-        lose_patience(queue);
-        if (!rplq_settle(queue, limit))
-            return false;
-    }
-    consider(queue);
     if (!rplq_settle(queue, limit) || queue->dead)
+        return false;
+    rplq_finish(queue);
+    return rplq_settle(queue, limit) && !queue->dead;
+}
+
+/* Words, and a look; false: the turn is over. */
+static bool look_around(struct rpl_queue *queue, uint32_t *limit)
+{
+    consider(queue);
+    if (queue->moving || !rplq_settle(queue, limit) || queue->dead)
         return false;
     if (queue->awake || rplq_polls(queue)) {
         rplq_sample(queue, false);
@@ -185,6 +175,7 @@ static bool look_around(struct rpl_queue *queue, uint32_t *limit)
 bool rpl_queue_service(struct rpl_queue *queue, uint64_t now, uint32_t limit, uint32_t patience_ms)
 {
     uint32_t accepting = limit;
+    uint64_t before;
 
     if (!queue->runs || queue->dead)
         return false;
@@ -193,29 +184,23 @@ bool rpl_queue_service(struct rpl_queue *queue, uint64_t now, uint32_t limit, ui
     queue->now = now;
     queue->patience = (uint64_t)patience_ms * 1000;
     queue->more = true;
-    if (!rplq_settle(queue, &accepting))
-        return true;
-    if (queue->dead || !look_around(queue, &accepting))
+    if (!rplq_settle(queue, &accepting) || !hear(queue, &accepting) || !look_around(queue, &accepting))
         return !queue->dead;
     queue->more = rplq_complete(queue, limit);
-    if (queue->dead)
-        return false;
     if (queue->behaviour.interrupts == RPL_INTERRUPTS_SPURIOUS && now >= queue->next_spurious) {
         if (queue->next_spurious != 0 && queue->enabled)
             rplq_interrupt(queue, 2);
         queue->next_spurious = now + 1000 + rplq_random(queue) % 20000;
     }
-    if (!queue->more && queue->awake && !queue->obliged && now >= queue->quiet_until) {
-        uint64_t before = queue->published;
-
-        rplq_sample(queue, false);
-        if (queue->published == before && !queue->obliged && !queue->dead)
-            fall_asleep(queue);
-        queue->more = queue->published != before || queue->moving;
-        if (!rplq_settle(queue, &accepting))
-            return true;
-        queue->more = queue->published != before;
-    }
+    if (queue->more || !queue->awake || queue->obliged || now < queue->quiet_until)
+        return queue->more;
+    before = queue->published;
+    rplq_sample(queue, false);
+    if (queue->dead)
+        return false;
+    if (queue->published == before)
+        fall_asleep(queue);
+    queue->more = queue->published != before || queue->moving;
     return queue->more && !queue->dead;
 }
 
