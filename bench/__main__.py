@@ -29,6 +29,7 @@ from ringproof.validation.throughput import c_alone, differential
 from .growth import table
 from .kills import SOON
 from .kills import table as table_of_kills
+from .live import measures as live_measures
 from .monitor import cost
 from .refinement import measures
 from .seeded import EXAMPLES, kill, seeded
@@ -222,6 +223,7 @@ def main() -> int:
         *_traces(),
         *_rates(library),
         *_validation(library),
+        *(Figure(one.what, one.measured, one.target, one.reached) for one in live_measures()),
         _memory(),
     ]
     width = max(len(figure.what) for figure in figures)

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from rich.console import Console
 from ..errors import EXIT_HELD, BadInputError, unknown_name
 from ..live.features import offered
 from ..live.library import MAX_PAIRS
-from ..live.recipes.recipe import RECIPES, qemu_options
+from ..live.recipes.own import Own
+from ..live.recipes.recipe import RECIPES, Recipe, qemu_options
 from ..live.recipes.recipe import recipe as find_recipe
 from ..live.running import Asked, run_recipe, serve
 from ..live.schedule import PHASES
@@ -25,6 +27,17 @@ from ..reporting.terminal import render
 from ..validation.report import ValidationReport
 from .seconds import Seconds
 from .validate import _checked_places, _write, exit_code
+
+_RECIPES = ("own", *RECIPES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What some recipes can be given: a library with a driver, a kernel's image and its modules."""
+
+    driver: Path | None
+    kernel: Path | None
+    modules: Path | None
 
 
 def _advise(socket: Path) -> None:
@@ -37,8 +50,8 @@ def _advise(socket: Path) -> None:
     "--recipe",
     "recipes",
     multiple=True,
-    type=click.Choice(RECIPES),
-    help="Start a driver that is installed here.",
+    type=click.Choice(_RECIPES),
+    help="Start a driver that is installed here, or (own) one behind ringproof_driver.h.",
 )
 @click.option("--round", "rounds", multiple=True, metavar="NAME", help="Of a recipe, only this round.")
 @click.option("--list", "listing", is_flag=True, help="List the rounds of the recipes, and the behaviours.")
@@ -67,6 +80,12 @@ def _advise(socket: Path) -> None:
     help="Seconds after which a kick counts as lost.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random.")
+@click.option(
+    "--driver",
+    type=click.Path(path_type=Path),
+    metavar="LIB",
+    help="Of the recipe own: the library with the driver.",
+)
 @click.option(
     "--kernel",
     type=click.Path(path_type=Path),
@@ -101,7 +120,8 @@ def live(
     recipes: tuple[str, ...], rounds: tuple[str, ...], listing: bool, socket: Path | None, quick: bool,
     hostile: bool,
     chosen: tuple[str, ...], withdrawn: tuple[str, ...], pairs: int, queue_size: int | None, mtu: int,
-    seconds: float | None, patience: float, seed: int, kernel: Path | None, modules: Path | None,
+    seconds: float | None, patience: float, seed: int, driver: Path | None, kernel: Path | None,
+    modules: Path | None,
     record: Path | None, traces: Path, as_json: bool, junit_file: Path | None, html_file: Path | None,
     verbose: bool,
     command: tuple[str, ...],
@@ -111,8 +131,10 @@ def live(
     Over vhost-user: for a driver that is installed here (--recipe), for what connects to a socket (--socket),
     or for a COMMAND after ``--``, in which {socket} stands for the socket's path.
     """
+    given = _Given(driver, kernel, modules)
+    _fitting(given, recipes)
     if listing:
-        return _list(recipes or RECIPES, quick, kernel, modules)
+        return _list(recipes or _RECIPES, quick, given)
     if recipes and (command or socket):
         raise BadInputError("--recipe starts its own front-end: leave --socket and the command out")
     if not recipes and socket is None and not command:
@@ -134,7 +156,7 @@ def live(
     offered(withdrawn)
     console = Console(highlight=False, soft_wrap=True)
     reports = []
-    for each in _work(recipes, rounds, socket, command, asked, (kernel, modules)):
+    for each in _work(recipes, rounds, socket, command, asked, given):
         report = each()
         reports.append(report)
         if not as_json:
@@ -151,26 +173,37 @@ def live(
     return exit_code(reports)
 
 
+def _found(name: str, given: _Given) -> Recipe:
+    """A recipe by name, with what was given for it. Raises BadInputError for what is for another one."""
+    if name == "own":
+        return Own(given.driver)
+    if name == "linux":
+        return find_recipe(name, kernel=given.kernel, modules=given.modules)
+    return find_recipe(name)
+
+
 def _work(
     recipes: Sequence[str],
     rounds: Sequence[str],
     socket: Path | None,
     command: Sequence[str],
     asked: Asked,
-    linux: tuple[Path | None, Path | None],
+    given: _Given,
 ) -> Sequence[Callable[[], ValidationReport]]:
-    """What is to be run, one after the other; ``linux`` are its kernel and modules. Raises Missing."""
+    """What is to be run, one after the other. Raises Missing."""
     if not recipes:
         return [partial(serve, socket, command, asked, _advise)]
-    found = [
-        find_recipe(
-            name, kernel=linux[0] if name == "linux" else None, modules=linux[1] if name == "linux" else None
-        )
-        for name in recipes
-    ]
+    found = [_found(name, given) for name in recipes]
     for one in found:
         one.check()
     return [partial(run_recipe, one, asked, rounds) for one in found]
+
+
+def _fitting(given: _Given, recipes: Sequence[str]) -> None:
+    if given.driver is not None and "own" not in recipes:
+        raise BadInputError("--driver is of the recipe own: give --recipe own with it")
+    if (given.kernel is not None or given.modules is not None) and "linux" not in recipes:
+        raise BadInputError("--kernel and --modules are of the recipe linux: give --recipe linux with them")
 
 
 def _known(chosen: Sequence[str]) -> None:
@@ -179,10 +212,10 @@ def _known(chosen: Sequence[str]) -> None:
             raise unknown_name("behaviour", name, PHASES)
 
 
-def _list(recipes: Sequence[str], quick: bool, kernel: Path | None, modules: Path | None) -> int:
+def _list(recipes: Sequence[str], quick: bool, given: _Given) -> int:
     """Print the rounds of recipes, and the behaviours of the device."""
     for name in recipes:
-        found = find_recipe(name, kernel=kernel, modules=modules)
+        found = _found(name, given)
         click.echo(name)
         for one in found.rounds(quick=quick):
             click.echo(f"  {one.name:24} {one.words}")

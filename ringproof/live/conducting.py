@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from socket import socket
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from .excerpts import Excerpts
 from .listening import Listening
 from .outcome import PhaseOutcome, RoundOutcome
 from .partner import Partner
+from .recipes.food import food
 from .recipes.round import DRIVER_MAC, PARTNER_MAC
 from .recording import RecordingWriter
 from .schedule import Phase
@@ -24,9 +26,7 @@ _SLICE = 20_000
 """Microseconds for which the device serves before the rest is looked after."""
 _TICK = 0.1
 _FED = 64
-"""Frames that a driver which sends what it receives is given at each look, on each pair."""
-_FOOD = bytes.fromhex("525400123456 525400123401 88b5")
-"""Ethernet for a driver, of the type for local experiments."""
+"""Frames that a driver which sends what it receives is given after each slice, on each pair."""
 _SETTLE = 0.3
 """Seconds the device goes on after the last phase, so that what is out is completed and judged."""
 
@@ -170,6 +170,8 @@ class _Service:
         while True:
             because = session.run(_SLICE)
             now = time.monotonic()
+            if self._course.fed:
+                self._feed()
             if Because.FRAMES in because:
                 self._answer(now)
             if Because.SEGMENT in because:
@@ -213,8 +215,6 @@ class _Service:
         self._ticked = now
         for frame in self._partner.tick(now):
             self._deliver(0, frame)
-        if self._course.fed:
-            self._feed()
         self._excerpts.look(now - self._began)
         turned = self._conductor.listening.turn_away()
         if turned:
@@ -244,8 +244,7 @@ class _Service:
     def _feed(self) -> None:
         """Give the driver something to send back."""
         for pair in range(self._course.pairs):
-            for number in range(_FED):
-                frame = _FOOD + number.to_bytes(2, "big") + bytes(46)
+            for frame in islice(cycle(food()), _FED):
                 if not self._session.deliver(pair, frame):
                     break
                 self._outcome.received += 1

@@ -66,7 +66,7 @@ def run_recipe(found: Recipe, asked: Asked, names: Sequence[str] = ()) -> Valida
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="ringproof-live-") as folder:
         for number, one in enumerate(rounds):
-            course = _course(found, one, asked, many=len(rounds) > 1)
+            course = _course(one, asked, many=len(rounds) > 1)
             outcomes.append(_round(course, one, Path(folder) / f"round-{number}"))
         if asked.hostile:
             outcomes += _broken(found, asked, Path(folder))
@@ -94,11 +94,11 @@ def serve(
             return report_on(name, [Conductor(course, listening, start).run()])
 
 
-def _course(found: Recipe, one: Round, asked: Asked, *, many: bool) -> Course:
+def _course(one: Round, asked: Asked, *, many: bool) -> Course:
     """The course of one of a recipe's rounds."""
     pairs = max(one.pairs, asked.pairs)
     return replace(
-        asked.course(f"{found.name}-{one.name}", one.words),
+        asked.course(one.name, one.words),
         offered=offered({*one.device_features_withdrawn, *asked.withdrawn}, pairs=pairs),
         pairs=pairs,
         traffic=one.traffic,
@@ -127,6 +127,11 @@ def _round(course: Course, one: Round, workdir: Path) -> RoundOutcome:
         return Conductor(course, listening, lambda: one.start(socket, front)).run()
 
 
+def round_of(one: Round, asked: Asked, workdir: Path) -> RoundOutcome:
+    """One round of a recipe, in a folder that it makes."""
+    return _round(_course(one, asked, many=False), one, workdir)
+
+
 def _broken(found: Recipe, asked: Asked, folder: Path) -> Iterator[RoundOutcome]:
     """The rounds in which the device breaks the rules: one for each way."""
     able = [one for one in found.rounds(quick=True, hostile=True) if one.hostile]
@@ -136,7 +141,7 @@ def _broken(found: Recipe, asked: Asked, folder: Path) -> Iterator[RoundOutcome]
         for kind, words in ways:
             plain = replace(asked, record=None, chosen=("honest",))
             course = replace(
-                _course(found, able[0], plain, many=True), name=f"{found.name}-{code}-{kind}", words=words,
+                _course(able[0], plain, many=True), name=f"{found.name}-{code}-{kind}", words=words,
                 inject=kind, traffic="unknown",
             )  # fmt: skip
             outcome = _round(course, able[0], folder / f"hostile-{kind}")
