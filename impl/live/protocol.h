@@ -2,14 +2,15 @@
 /*
  * What a session is made of, and the messages that change it.
  *
- * session.c serves the connection, protocol.c the messages, vring.c starts and stops queues, statements.c records
- * what concerns the whole device.
+ * loop.c serves the connection, protocol.c and *_messages.c the messages, vring.c starts and stops queues,
+ * statements.c records what concerns the whole device.
  *
  * Source: the vhost-user protocol specification.
  */
 #ifndef RINGPROOF_LIVE_PROTOCOL_H
 #define RINGPROOF_LIVE_PROTOCOL_H
 
+#include "frame.h"
 #include "outbox.h"
 #include "plain.h"
 #include "session.h"
@@ -81,10 +82,13 @@ struct rpl_session {
 /* protocol.c */
 void rpl_protocol_handle(struct rpl_session *session); /* session->wire.message, which is whole */
 
-/* session.c */
+/* loop.c */
+uint64_t rpl_clock_us(void); /* CLOCK_MONOTONIC */
 /* Notes what is wrong; the first trouble is the one that is told. */
 void rpl_session_fail(struct rpl_session *session, enum rpl_trouble trouble, uint64_t a, uint64_t b);
 void rpl_session_tell(struct rpl_session *session, uint32_t because);
+/* A full segment must be taken before anything more is recorded. */
+bool rpl_session_must_wait(const struct rpl_session *session);
 
 /* vring.c */
 bool rpl_vring_init(struct rpl_session *session, uint32_t number); /* false: no memory */

@@ -134,7 +134,7 @@ class Options:
     keep: bool = False
     segment_bytes: int = 0
     mac: bytes = b"\x52\x54\x00\x12\x34\x56"
-    partner: bytes = b"\x52\x54\x00\x00\x00\x02"
+    partner: bytes = b"\x52\x54\x00\x12\x34\x01"
     frames: bool = False
 
 
@@ -212,8 +212,8 @@ class Session:
         self._pairs = options.pairs
         raw = library.RawOptions(
             options.device_features, options.protocol_features, options.pairs, options.patience_ms,
-            options.mtu, options.queue_size, options.plain, options.keep, options.segment_bytes, _mac(options.mac),
-            _mac(options.partner), options.frames,
+            options.mtu, options.queue_size, options.plain, options.keep, options.segment_bytes,
+            _mac(options.mac), _mac(options.partner), options.frames,
         )  # fmt: skip
         self._session: int | None = self._library.rpl_session_new(ctypes.byref(raw))
         if not self._session:
