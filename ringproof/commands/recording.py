@@ -75,13 +75,13 @@ def _disagreements(judged: Judged) -> list[str]:
     for one in judged.differences:
         live, here = one.live, one.offline
         said.append(
-            f"{LIVE_CHECKS[one.code].name}, up to record {one.record:,}: the compiled one counts {live.failed:,} "
-            f"of {live.checked:,} failing, this one {here.failed:,} of {here.checked:,}"
+            f"{LIVE_CHECKS[one.code].name}, up to record {one.record:,}: the compiled one counts "
+            f"{live.failed:,} of {live.checked:,} failing, this one {here.failed:,} of {here.checked:,}"
         )
     for drift in judged.drifts:
         said.append(
-            f"{drift.name} of queue {drift.queue} after record {drift.record:,}: the compiled one has {drift.live}, "
-            f"this one {drift.offline}"
+            f"{drift.name} of queue {drift.queue} after record {drift.record:,}: the compiled one has "
+            f"{drift.live}, this one {drift.offline}"
         )
     return said
 
