@@ -243,7 +243,7 @@ class Dpdk:
             )
 
         return Round(
-            name=f"dpdk-{name}",
+            name=name,
             words=words,
             start=start,
             device_features_withdrawn=frozenset(withdrawn),

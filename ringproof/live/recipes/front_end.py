@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -83,6 +84,8 @@ class FrontEnd:
         self._output = workdir / "output.txt"
         self._console = console
         self._status: int | None = None
+        if shutil.which(command[0]) is None:
+            raise Missing(f"{command[0]} cannot be started: there is no such program")
         guard = program("setpriv")
         start = [str(guard), "--pdeathsig", "KILL", "--", *command] if guard is not None else list(command)
         with self._output.open("wb") as output:
@@ -92,7 +95,6 @@ class FrontEnd:
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=workdir,
                     env=environment(workdir),
                     start_new_session=True,
                 )

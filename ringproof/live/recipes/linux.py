@@ -103,10 +103,13 @@ _PLANS = (
 )
 _QUICK_PLANS = (
     Plan(
-        "quick", "everything offered", "ping:3,pktgen:30000,frags:5000,tcp:256,udp,rebind,loop", seconds=18.0
+        "everything",
+        "everything offered",
+        "ping:3,pktgen:30000,frags:5000,tcp:256,udp,rebind,loop",
+        seconds=18.0,
     ),
     Plan(
-        "quick-no-event-idx",
+        "no-event-idx",
         "EVENT_IDX not offered",
         "ping:3,pktgen:20000,loop",
         ("EVENT_IDX",),

@@ -108,7 +108,7 @@ class Ovmf:
             )
 
         return Round(
-            name=f"ovmf-{name}",
+            name=name,
             words=words,
             start=start,
             traffic="sparse",
