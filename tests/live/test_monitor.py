@@ -1,4 +1,4 @@
-"""The offline monitor on rings and chains: for each check a recording that fails it, and its clean neighbour."""
+"""The offline monitor on rings and chains: each check fails on a recording, and holds on its neighbour."""
 
 from dataclasses import dataclass
 
@@ -226,7 +226,8 @@ RINGS = {
         begun().sample(1).sent(0, 3).changed(0, 3, 7, b"a", b"b", at_once=True), START + 3, pair(7, 3), 0, OUT
     ),
     Check.USED_WRITTEN: Case(
-        begun().used_changed(2, 3, 9), START + 1, 2, pair(3, 9), begun().sample(1).sent(0, 3).used(0, 1, (0, 3, 0))
+        begun().used_changed(2, 3, 9), START + 1, 2, pair(3, 9),
+        begun().sample(1).sent(0, 3).used(0, 1, (0, 3, 0)),
     ),
     Check.AVAIL_FLAGS: Case(begun().sample(0, 2), START + 1, 2, 0, begun().sample(0, 1)),
     Check.AVAIL_FLAGS_EVENT: Case(
@@ -339,7 +340,7 @@ def test_a_reused_descriptor_is_the_new_chains() -> None:
 
 
 def test_a_halted_queue_is_judged_no_more() -> None:
-    """After an index that cannot be, or an injection, nothing of that queue is judged until it starts again."""
+    """After an index that cannot be, or an injection, a queue is not judged until it starts again."""
     for halting in (begun().sample(9), begun().inject()):
         before = {code: tally.checked for code, tally in judged(halting).tallies.items()}
         halting.sample(3, 9).kick().suppress(0, 0, 5, 9).chain(0, 99, []).used_changed(0, 1, 2).quiet().stop()
