@@ -239,7 +239,7 @@ class Linux:
             )
 
         return Round(
-            name=f"linux-{plan.name}",
+            name=plan.name,
             words=plan.words,
             start=start,
             device_features_withdrawn=frozenset(plan.withdrawn),
