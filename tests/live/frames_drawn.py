@@ -44,7 +44,7 @@ def frame(rng: random.Random) -> bytes:
 def _four(rng: random.Random, protocol: int, length: int) -> tuple[bytes, bytes]:
     addresses = rng.choice((bytes(8), rng.randbytes(8)))
     words = rng.choice((5, 5, 5, 7, 4))
-    total = 4 * words + length + rng.choice((0, 0, 0, 0, 0, -1, 1, 5, -200))
+    total = 4 * words + length + rng.choice((0, 0, 0, 0, 0, -1, 1, 5, -200, -length, -length - 4))
     begins = rng.choice((0x45 & 0xF0 | words,) * 9 + (0x65,))
     fragment = rng.choice((0, 0, 0x4000, 0x4000, 0x2000, 1))
     packed = struct.pack(">BBHHHBBH", begins, 0, total & 0xFFFF, 0, fragment, 64, protocol, 0) + addresses

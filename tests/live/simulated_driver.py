@@ -131,7 +131,7 @@ class SimulatedDriver:
     def start(
         self, number: int, size: int, base: int = 0, enable: bool = True, shift: int = 0, free: bool = True
     ) -> Ring:
-        """Set a queue up. ``shift`` moves the used ring from where it should be; ``free``: rings are zeroed."""
+        """Set a queue up; ``shift`` moves its used ring, with ``free`` the rings are zeroed."""
         ring = Ring(number, size, number * _STRIDE, base, list(range(size)))
         ring.avail_idx = ring.last_used_idx = base
         self.rings[number] = ring
@@ -195,7 +195,7 @@ class SimulatedDriver:
             ring.last_used_idx = (ring.last_used_idx + 1) & 0xFFFF
 
     def add(self, ring: Ring, pieces: list[int], data: bytes, indirect: bool = False, flags: int = 0) -> bool:
-        """Make a chain of ``data`` cut into ``pieces``, and publish it without a kick; False if there's no room."""
+        """Publish a chain of ``data`` cut into ``pieces``, without a kick; False if there is no room."""
         need = 1 if indirect else len(pieces)
         if len(ring.free) < need:
             return False

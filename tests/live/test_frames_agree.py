@@ -1,4 +1,4 @@
-"""The judges of frames and features in C and in Python, written apart: the same tallies on all that is drawn."""
+"""The judges of frames and features in C and in Python, written apart, hold the same of all that is drawn."""
 
 import ctypes
 import random
