@@ -2,7 +2,7 @@
 #include "frame.h"
 #include "packet.h"
 
-/* struct virtio_net_hdr, VIRTIO 1.3 section 5.1.6, little endian throughout: a legacy driver's is in its native order. */
+/* struct virtio_net_hdr, VIRTIO 1.3 section 5.1.6: little endian, and so is the native order of legacy drivers here. */
 #define SHORTEST_HEADER 10u
 #define HEADER_WITH_BUFFERS 12u
 #define HEADER_WITH_HASH 20u

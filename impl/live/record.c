@@ -5,7 +5,7 @@
  *
  * `bytes` says when a segment ends, not how long it may get: a buffer grows where a checkpoint is long (then the
  * segment goes on for half of `bytes` at least, so that checkpoints don't eat up the time), and where a full segment
- * must be kept and wasn't taken yet. It shrinks when it is used again. There is an end to growing (GROWTH). Beyond
+ * must be kept and wasn't taken yet. It shrinks when it is used again. There is an end to growing (LONGEST). Beyond
  * it a record is left out as a whole. In a checkpoint CHECKPOINT_END then has a payload: u32 records left out;
  * with it the segment can only be read after the one before. Any other record left out is counted all the same, so
  * that the next CHECKPOINT's number shows a gap.
@@ -23,9 +23,9 @@
 
 #define LEAST_BYTES ((size_t)4 << 20)
 #define RECORD_ROOM ((size_t)2 << 20)        /* left when a segment ends */
-#define GROWTH ((size_t)256 << 20)           /* of a buffer, beyond `bytes` */
-#define CHECKPOINT_GROWTH ((size_t)128 << 20) /* of that, for a checkpoint */
-#define LONGEST_STEP ((size_t)64 << 20)
+#define LONGEST ((size_t)64 << 20)           /* of a segment; if `bytes` are more than 48 MiB, 16 MiB more than they */
+#define BEHIND_CHECKPOINT ((size_t)16 << 20) /* what a checkpoint leaves of that */
+#define LONGEST_STEP ((size_t)12 << 20)
 #define HEAD_BYTES 8u
 #define LONG_PAYLOAD 0xffffu
 
@@ -109,13 +109,17 @@ __attribute__((noinline, cold)) static bool grow(struct rpl_recorder *recorder, 
 {
     uint32_t        which = recorder->writing;
     struct segment *segment = segment_of(recorder, which);
-    size_t          most = recorder->bytes + (segment->checkpoint ? CHECKPOINT_GROWTH : GROWTH);
+    size_t          most = recorder->bytes + BEHIND_CHECKPOINT;
     size_t          used = recorder->used[which];
     size_t          capacity = segment->capacity;
 
     if (segment->lost)
         return false;
     segment->lost = true;
+    if (most < LONGEST)
+        most = LONGEST;
+    if (segment->checkpoint)
+        most -= BEHIND_CHECKPOINT;
     if (used > most || count > most - used)
         return false;
     capacity = capacity > most / 2 ? most : capacity * 2;

@@ -77,7 +77,7 @@ class Frame(ctypes.Structure):
 
 
 @cache
-def library() -> Any:  # noqa: ANN401 - ctypes finds functions by itself
+def library() -> Any:
     """Return the judges, built."""
     sources = [SOURCES / name for name in ("frame.c", "features.c", "packet.c")]
     loaded = ctypes.CDLL(str(build_library(sources, extra_flags=WARNINGS)))
@@ -97,7 +97,7 @@ def library() -> Any:  # noqa: ANN401 - ctypes finds functions by itself
 def word_sum(data: bytes) -> int:
     """Ones' complement sum of big-endian 16-bit words, by the rule and nothing clever."""
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return total
@@ -105,7 +105,7 @@ def word_sum(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame with its header, as a driver with these features sends it. More bytes than `frame`: `bytes`."""
+    """One frame with its header, as a driver with these features sends it; `keep` bytes of it were kept."""
 
     frame: bytes
     features: int = VERSION_1
@@ -120,7 +120,7 @@ class Shot:
     whole: bool = True
     keep: int = PREFIX_OF_FRAME
 
-    def but(self, **changes: Any) -> "Shot":  # noqa: ANN401
+    def but(self, **changes: Any) -> "Shot":
         """Return it with something changed."""
         return replace(self, **changes)
 

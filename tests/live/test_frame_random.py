@@ -64,8 +64,8 @@ def _counted(log: Log) -> str:
     return "".join(words)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_frames(), min_size=1, max_size=30))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_frames(), min_size=1, max_size=40))
 def test_no_bytes_are_too_strange(frames: list[tuple[int, int, int, int, bool, bytes]]) -> None:
     """Sanitizers see no wrong access, and the optimised judge counts the same as the watched one."""
     written, expected = [], []
@@ -81,7 +81,7 @@ def test_no_bytes_are_too_strange(frames: list[tuple[int, int, int, int, bool, b
     assert done.stdout.decode().splitlines() == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     body=st.binary(max_size=400),
     six=st.booleans(),
