@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a queue knows. Only the files of the queue itself include this: queue.c (life), service.c (what is done
- * when), notice.c (looks, kicks, words), walk.c (accepting), held.c (what must not change), completing.c,
+ * when), notice.c (looks, kicks, words), walk.c (accepting), chains.c (those out), held.c (what must not change), completing.c,
  * delivering.c, hostile.c.
  *
  * A record is begun before the state that it tells of changes: a segment may begin there, and its checkpoint
@@ -246,8 +246,19 @@ bool rplq_polls(const struct rpl_queue *queue);
 
 /* walk.c */
 void rplq_accept(struct rpl_queue *queue, uint64_t entry);
-void rplq_carry(struct rpl_queue *queue, struct rpl_recorder *recorder, const struct rplq_chain *chain);
+
+/* chains.c */
+struct rplq_chain *rplq_take(struct rpl_queue *queue, uint64_t entry, uint16_t slot, uint16_t head); /* a new one */
+void rplq_part(struct rpl_queue *queue, struct rplq_chain *chain, uint16_t index); /* from a descriptor it has */
 void rplq_forget(struct rpl_queue *queue, uint32_t chain); /* it is out no more */
+/* What a CHAIN record holds from its entry on: first to the end of the descriptors, then the rest. */
+void rplq_put_chain(struct rplq_writer *writer, const struct rpl_queue *queue, const struct rplq_chain *chain,
+                    uint8_t flags);
+void rplq_put_rest(struct rplq_writer *writer, const struct rpl_queue *queue, const uint8_t *table,
+                   uint32_t table_bytes, uint64_t bytes, const uint8_t *prefix, uint32_t prefix_bytes, uint16_t sum,
+                   bool whole);
+/* One that is out, for a checkpoint: what is held of it. Of what it can read only the header is. */
+void rplq_carry(struct rpl_queue *queue, struct rpl_recorder *recorder, const struct rplq_chain *chain);
 
 /* held.c */
 /* CHANGED records for all that is not as it was accepted; true: nothing. at_once: UNSETTLED. */

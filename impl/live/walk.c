@@ -46,21 +46,6 @@ static inline bool check(struct walk *walk, enum rpl_check code, bool holds, uin
     return holds;
 }
 
-static void unlink_descriptor(struct rpl_queue *queue, struct rplq_chain *chain, uint16_t index)
-{
-    uint16_t after = queue->after[index], before = queue->before[index];
-
-    if (before == RPLQ_NO_DESCRIPTOR)
-        chain->first = after;
-    else
-        queue->after[before] = after;
-    if (after == RPLQ_NO_DESCRIPTOR)
-        chain->last = before;
-    else
-        queue->before[after] = before;
-    chain->count--;
-}
-
 static inline void own(struct walk *walk, uint16_t index, const struct rplq_descriptor *read)
 {
     struct rpl_queue  *queue = walk->queue;
@@ -70,7 +55,7 @@ static inline void own(struct walk *walk, uint16_t index, const struct rplq_desc
     check(walk, RPL_DESCRIPTOR_REUSED, owner == 0, index,
           owner == 0 ? 0 : RPL_PAIR(chain->head, queue->chains[owner - 1].head));
     if (owner != 0)
-        unlink_descriptor(queue, &queue->chains[owner - 1], index);
+        rplq_part(queue, &queue->chains[owner - 1], index);
     queue->owner[index] = walk->number;
     queue->copies[index] = *read;
     queue->before[index] = chain->last;
@@ -291,99 +276,15 @@ static void judge_whole(struct walk *walk)
     }
 }
 
-/* What a CHAIN record holds from its entry on, to the end of the descriptors. */
-static void put_chain(struct rplq_writer *writer, const struct rpl_queue *queue, const struct rplq_chain *chain,
-                      uint8_t flags)
-{
-    RPLQ_PUT(writer, uint64_t, chain->entry);
-    RPLQ_PUT(writer, uint16_t, chain->slot);
-    RPLQ_PUT(writer, uint16_t, chain->head);
-    RPLQ_PUT(writer, uint8_t, flags);
-    RPLQ_PUT(writer, uint16_t, chain->count);
-    for (uint16_t at = chain->count > 0 ? chain->first : RPLQ_NO_DESCRIPTOR; at != RPLQ_NO_DESCRIPTOR;
-         at = queue->after[at]) {
-        RPLQ_PUT(writer, uint16_t, at);
-        rplq_put(writer, &queue->copies[at], 16);
-    }
-}
-
-static void put_rest(struct rplq_writer *writer, const struct rpl_queue *queue, const uint8_t *table,
-                     uint32_t table_bytes, uint64_t bytes, const uint8_t *prefix, uint32_t prefix_bytes, uint16_t sum,
-                     bool whole)
-{
-    RPLQ_PUT(writer, uint32_t, table_bytes);
-    if (table_bytes > 0)
-        rplq_put(writer, table, table_bytes);
-    if (!queue->setup.sends)
-        return;
-    RPLQ_PUT(writer, uint64_t, bytes);
-    RPLQ_PUT(writer, uint16_t, prefix_bytes);
-    rplq_put(writer, prefix, prefix_bytes);
-    RPLQ_PUT(writer, uint16_t, sum);
-    RPLQ_PUT(writer, uint8_t, whole);
-}
-
 /* Recorded without descriptors, and never out. */
 static void refuse(struct rpl_queue *queue, uint64_t entry, uint16_t slot, uint16_t head)
 {
     struct rplq_writer writer = {.recorder = queue->recorder};
     struct rplq_chain  none = {.entry = entry, .slot = slot, .head = head};
 
-    put_chain(&writer, queue, &none, 0);
-    put_rest(&writer, queue, NULL, 0, 0, NULL, 0, 0, true);
+    rplq_put_chain(&writer, queue, &none, 0);
+    rplq_put_rest(&writer, queue, NULL, 0, 0, NULL, 0, 0, true);
     rplq_end(&writer);
-}
-
-static struct rplq_chain *take(struct rpl_queue *queue, uint64_t entry, uint16_t slot, uint16_t head)
-{
-    uint32_t           number = queue->unused[--queue->unused_count];
-    struct rplq_chain *chain = &queue->chains[number];
-
-    chain->entry = entry;
-    chain->since = queue->now;
-    chain->readable = chain->writable = 0;
-    chain->header_at = NULL;
-    chain->table = NULL;
-    chain->table_bytes = chain->big = 0;
-    chain->previous = queue->newest;
-    chain->next = RPLQ_NONE;
-    chain->head = head;
-    chain->first = chain->last = RPLQ_NO_DESCRIPTOR;
-    chain->count = 0;
-    chain->slot = slot;
-    chain->header_bytes = 0;
-    chain->ripe = false;
-    if (queue->newest == RPLQ_NONE)
-        queue->oldest = number;
-    else
-        queue->chains[queue->newest].next = number;
-    queue->newest = number;
-    if (queue->first_unripe == RPLQ_NONE)
-        queue->first_unripe = number;
-    queue->outstanding++;
-    return chain;
-}
-
-void rplq_forget(struct rpl_queue *queue, uint32_t number)
-{
-    struct rplq_chain *chain = &queue->chains[number];
-
-    for (uint16_t at = chain->first; at != RPLQ_NO_DESCRIPTOR; at = queue->after[at])
-        queue->owner[at] = 0;
-    if (chain->big > 0)
-        queue->big_used &= ~(1u << (chain->big - 1));
-    if (chain->previous == RPLQ_NONE)
-        queue->oldest = chain->next;
-    else
-        queue->chains[chain->previous].next = chain->next;
-    if (chain->next == RPLQ_NONE)
-        queue->newest = chain->previous;
-    else
-        queue->chains[chain->next].previous = chain->previous;
-    if (queue->first_unripe == number)
-        queue->first_unripe = chain->next;
-    queue->unused[queue->unused_count++] = number;
-    queue->outstanding--;
 }
 
 /* Hands the whole frame to whom it may concern. */
@@ -447,7 +348,7 @@ void rplq_accept(struct rpl_queue *queue, uint64_t entry)
     walk.table = NULL;
     walk.tail = 0;
     walk.prefix_room = queue->header + RPL_PREFIX_OF_FRAME;
-    walk.chain = take(queue, entry, slot, head);
+    walk.chain = rplq_take(queue, entry, slot, head);
     walk.number = (uint32_t)(walk.chain - queue->chains) + 1;
     check(&walk, RPL_CHAIN_LOOP, true, 0, 0); /* of the head; the others are judged when they are gone to */
     walk_main(&walk, read);
@@ -456,9 +357,9 @@ void rplq_accept(struct rpl_queue *queue, uint64_t entry)
     memcpy(walk.chain->header, walk.prefix, walk.chain->header_bytes);
     writer.recorder = queue->recorder;
     writer.used = 0;
-    put_chain(&writer, queue, walk.chain, 0);
-    put_rest(&writer, queue, walk.table, walk.table_bytes, walk.chain->readable, walk.prefix, walk.prefix_bytes,
-             walk.tail, walk.whole);
+    rplq_put_chain(&writer, queue, walk.chain, 0);
+    rplq_put_rest(&writer, queue, walk.table, walk.table_bytes, walk.chain->readable, walk.prefix, walk.prefix_bytes,
+                  walk.tail, walk.whole);
     judge_whole(&walk);
     rplq_end(&writer);
     if (queue->setup.sends) {
@@ -472,16 +373,4 @@ void rplq_accept(struct rpl_queue *queue, uint64_t entry)
     }
     if (walk.judge)
         rplq_compare(queue, walk.chain, true);
-}
-
-/* A chain that is out, for a checkpoint: what is held of it. Of what it can read the header is held only. */
-void rplq_carry(struct rpl_queue *queue, struct rpl_recorder *recorder, const struct rplq_chain *chain)
-{
-    struct rplq_writer writer = {.recorder = recorder};
-
-    rpl_record_begin(recorder, RPL_CHAIN, queue->number);
-    put_chain(&writer, queue, chain, RPL_CHAIN_CARRIED);
-    put_rest(&writer, queue, chain->table, chain->table_bytes, chain->readable, chain->header, chain->header_bytes, 0,
-             chain->whole);
-    rplq_end(&writer);
 }
