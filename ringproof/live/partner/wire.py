@@ -58,7 +58,7 @@ def header(kind: Any, octets: bytes) -> Any:
 
     Raises MalformedError if there are fewer bytes than the header has.
     """
-    packet = kind()
+    packet = kind.__new__(kind)  # its constructor would fill in what is overwritten here, at twice the cost
     try:
         dpkt.Packet.unpack(packet, octets)
     except struct.error as short:
