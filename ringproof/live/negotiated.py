@@ -14,7 +14,7 @@ def bit(number: int) -> int:
 CSUM, GUEST_CSUM, MTU = bit(0), bit(1), bit(3)
 GUEST_TSO4, GUEST_TSO6 = bit(7), bit(8)
 HOST_TSO4, HOST_TSO6, HOST_ECN, HOST_UFO = bit(11), bit(12), bit(13), bit(14)
-MRG_RXBUF, CTRL_VQ = bit(15), bit(17)
+MRG_RXBUF = bit(15)
 LOG_ALL, ANY_LAYOUT, INDIRECT_DESC, EVENT_IDX = bit(26), bit(27), bit(28), bit(29)
 PROTOCOL_FEATURES, VERSION_1, IN_ORDER = bit(30), bit(32), bit(35)
 HOST_USO, HASH_REPORT, GUEST_HDRLEN = bit(56), bit(57), bit(59)
@@ -31,18 +31,15 @@ _REQUIRES = {
     12: CSUM,
     13: HOST_TSO4 | HOST_TSO6,
     14: CSUM,
-    18: CTRL_VQ,
-    19: CTRL_VQ,
-    21: CTRL_VQ,
-    22: CTRL_VQ,
-    23: CTRL_VQ,
     54: GUEST_CSUM,
     55: GUEST_CSUM,
     56: CSUM,
-    60: CTRL_VQ,
     61: HOST_TSO4 | HOST_TSO6,
 }
-"""Bits that need one of others (section 5.1.3.1), in the order in which they are judged."""
+"""Bits that need one of others (section 5.1.3.1), in the order in which they are judged.
+
+What needs CTRL_VQ is left out: the control queue is the front-end's, and so is what becomes of its bit.
+"""
 
 _DEFINED = sum(
     bit(number)
