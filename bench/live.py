@@ -131,7 +131,7 @@ def _linux() -> Iterator[Measure]:
         yield Measure(what, f"not run: {missing}", target, False)
         return
     with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as folder:
-        one = next(one for one in found.rounds() if one.name == "linux-pktgen")
+        one = next(one for one in found.rounds() if one.name == "pktgen")
         began = time.perf_counter()
         outcome = round_of(one, Asked(Path(folder), chosen=("honest",)), Path(folder) / "round")
         seconds = time.perf_counter() - began

@@ -215,7 +215,6 @@ class _Service:
         self._ticked = now
         for frame in self._partner.tick(now):
             self._deliver(0, frame)
-        self._excerpts.look(now - self._began)
         turned = self._conductor.listening.turn_away()
         if turned:
             self._outcome.left_out.append("another front-end connected meanwhile, and was turned away")

@@ -1,4 +1,4 @@
-"""What shows a failure: the recording around its first time, written down soon after it was noticed."""
+"""What shows a failure: the recording around its first time, written down as soon as it is noticed."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,9 +11,6 @@ from .recording import RecordingWriter
 from .session import Session
 from .tallies import Check
 from .telling import excerpt
-
-_AFTER = 0.2
-"""Seconds the device goes on before what came before and after is written: the way on is telling, too."""
 
 
 @dataclass(slots=True)
@@ -39,28 +36,23 @@ class Excerpts:
             self.writer.add(segment)
         self.session.segment_taken()
 
-    def noticed(self, seconds: float) -> None:
-        """A check failed that had not before."""
+    def noticed(self, seconds: float, *, cut: bool = True) -> None:
+        """A check failed that had not before; ``cut`` unless the session has been cut."""
         for code, tally in self.session.tallies().items():
             if tally.failed and code not in self._known and code not in self._pending:
                 self._pending[code] = seconds
-
-    def look(self, seconds: float) -> None:
-        """Write down what is due."""
-        if self._pending and seconds - min(self._pending.values()) >= _AFTER:
-            self._keep()
+        if self._pending:  # at once: a fast driver fills what the device remembers in a fraction of a second
+            self._keep(cut=cut)
 
     def finish(self, seconds: float) -> dict[Check, Shown]:
         """Write down what is left, and tell what shows each failure; the session has been cut."""
-        self.noticed(seconds)
         if self.writer is not None:
             for which in (0, 1):
                 segment = self.session.segment(which)
                 if segment:
                     self.writer.add(segment)
             self.writer.close()
-        if self._pending:
-            self._keep(cut=False)
+        self.noticed(seconds, cut=False)
         shown = {}
         tallies = self.session.tallies()
         for code, (when, path, record) in self._known.items():
@@ -69,7 +61,7 @@ class Excerpts:
                 shown[code] = Shown(path, record, lines, when)
         return shown
 
-    def _keep(self, *, cut: bool = True) -> None:
+    def _keep(self, *, cut: bool) -> None:
         tallies = self.session.tallies()
         failed = {code: tallies[code] for code in self._pending if code in tallies and tallies[code].failed}
         if failed:

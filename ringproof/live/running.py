@@ -62,6 +62,7 @@ def run_recipe(found: Recipe, asked: Asked, names: Sequence[str] = ()) -> Valida
     Raises Missing if the driver is not there, BadInputError for a name nobody knows.
     """
     found.check()
+    asked = replace(asked, traces=asked.traces / found.name)
     rounds = _chosen(found.rounds(quick=asked.quick), names, found.name)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="ringproof-live-") as folder:
@@ -141,7 +142,7 @@ def _broken(found: Recipe, asked: Asked, folder: Path) -> Iterator[RoundOutcome]
         for kind, words in ways:
             plain = replace(asked, record=None, chosen=("honest",))
             course = replace(
-                _course(able[0], plain, many=True), name=f"{found.name}-{code}-{kind}", words=words,
+                _course(able[0], plain, many=True), name=f"{code}-{kind}", words=words,
                 inject=kind, traffic="unknown",
             )  # fmt: skip
             outcome = _round(course, able[0], folder / f"hostile-{kind}")

@@ -13,15 +13,15 @@ from .round import Round
 _SECONDS = 4.0
 # name, words, options of the front-end, withdrawn, pairs
 _ROUNDS: tuple[tuple[str, str, dict[str, Value], tuple[str, ...], int], ...] = (
-    ("own-flood", "frames as fast as the ring takes them", {}, (), 1),
-    ("own-paced", "bursts with pauses, so that both sides sleep", {"mode": "paced"}, (), 1),
-    ("own-segments", "frames of several pieces", {"segments": (1, 6), "mode": "paced"}, (), 1),
-    ("own-no-event-idx", "EVENT_IDX not offered", {"mode": "paced"}, ("EVENT_IDX",), 1),
-    ("own-no-indirect", "INDIRECT_DESC not offered", {"segments": (1, 6)}, ("INDIRECT_DESC",), 1),
-    ("own-size-4", "four descriptors", {"queue_size": 4}, (), 1),
-    ("own-two-pairs", "two pairs of queues", {"pairs": 2}, (), 2),
+    ("flood", "frames as fast as the ring takes them", {}, (), 1),
+    ("paced", "bursts with pauses, so that both sides sleep", {"mode": "paced"}, (), 1),
+    ("segments", "frames of several pieces", {"segments": (1, 6), "mode": "paced"}, (), 1),
+    ("no-event-idx", "EVENT_IDX not offered", {"mode": "paced"}, ("EVENT_IDX",), 1),
+    ("no-indirect", "INDIRECT_DESC not offered", {"segments": (1, 6)}, ("INDIRECT_DESC",), 1),
+    ("size-4", "four descriptors", {"queue_size": 4}, (), 1),
+    ("two-pairs", "two pairs of queues", {"pairs": 2}, (), 2),
 )
-_QUICK = ("own-flood", "own-paced")
+_QUICK = ("flood", "paced")
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Own:
 
     def rounds(self, quick: bool = False, hostile: bool = False) -> tuple[Round, ...]:
         """Every shape of traffic; ``hostile`` gives the one in which to break rules."""
-        wanted = ("own-paced",) if hostile else _QUICK if quick else tuple(one[0] for one in _ROUNDS)
+        wanted = ("paced",) if hostile else _QUICK if quick else tuple(one[0] for one in _ROUNDS)
         return tuple(
             Round(
                 name, words, self._starting(options), device_features_withdrawn=frozenset(withdrawn),
