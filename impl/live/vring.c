@@ -19,7 +19,6 @@ static void replace(int *place, int fd)
     *place = fd;
 }
 
-/* The network header stands before the frame in what the queue shows; see rpl_queue_sink. */
 static bool wanted(void *context, const uint8_t *prefix, uint32_t bytes)
 {
     const struct rpl_vring *vring = context;

@@ -14,6 +14,8 @@ from . import library
 from .tallies import Check, Tally
 
 __all__ = [
+    "ALL_PROTOCOL",
+    "USUAL_PROTOCOL",
     "Because",
     "Behaviour",
     "Check",
@@ -116,8 +118,11 @@ class ProtocolFeature(IntFlag):
     STATUS = 1 << 16
 
 
-ALL_PROTOCOL = ~ProtocolFeature(0)
+ALL_PROTOCOL = ProtocolFeature(sum(ProtocolFeature))
 """All of them."""
+
+USUAL_PROTOCOL = ALL_PROTOCOL & ~ProtocolFeature.STATUS
+"""All but STATUS: DPDK passes on its driver's; QEMU 7.2 writes one of its own, in an order no driver may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ class Options:
     """``struct rpl_options``: what is offered to the front-end, and how it is served."""
 
     device_features: int
-    protocol_features: int = int(ALL_PROTOCOL)
+    protocol_features: int = int(USUAL_PROTOCOL)
     pairs: int = 1
     patience_ms: int = 0
     mtu: int = 0

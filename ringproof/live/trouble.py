@@ -56,8 +56,17 @@ def told(trouble: Trouble, a: int, b: int) -> str:
     return _WORDS[trouble](a, b)
 
 
-def never_started(view: View) -> str:
-    """One line that says how far a front-end came that has not started any queue."""
+def silence(view: View) -> str:
+    """One line that says how far a front-end came from which no chain was seen; "" if some were."""
+    if any(queue.counts.chains for queue in view.queues):
+        return ""
+    if any(queue.started and queue.counts.kicks for queue in view.queues):
+        return (
+            "queues run and kicks come, but nothing is published in the memory that is shared: the guest "
+            f"has a private copy of it (share=off?); {SHARE}"
+        )
+    if any(queue.started for queue in view.queues):
+        return "queues run, but the driver has neither kicked nor published anything"
     if not view.messages:
         return "the front-end connected and sent nothing"
     if not view.features_known:
