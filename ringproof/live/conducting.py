@@ -20,7 +20,7 @@ from .recording import RecordingWriter
 from .schedule import Phase
 from .session import Because, Options, Session, View
 from .tallies import Check, Tally
-from .trouble import never_started, told
+from .trouble import silence, told
 
 _SLICE = 20_000
 """Microseconds for which the device serves before the rest is looked after."""
@@ -194,7 +194,7 @@ class _Service:
         front_end = self._conductor._front_end
         view = self._session.view()
         if not any(queue.started for queue in view.queues):
-            self._outcome.left_out.append(never_started(view))
+            self._outcome.left_out.append(silence(view))
         elif front_end is not None and self._course.seconds is not None and self._over is None:
             self._outcome.left_out.append(f"the front-end went before the end: {_last(front_end.log())}")
         self._outcome.ended = "the front-end closed the connection"
