@@ -33,8 +33,9 @@ _CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(_Recorder))
 _Recorder._fields_ = [
     ("log", ctypes.POINTER(Log)), ("buffers", ctypes.c_void_p * 2), ("bytes", ctypes.c_size_t),
     ("used", ctypes.c_size_t * 2), ("writing", ctypes.c_uint32), ("keep", ctypes.c_bool),
-    ("waiting", ctypes.c_bool), ("open", ctypes.c_bool), ("began", ctypes.c_uint64), ("last", ctypes.c_uint64),
-    ("now", ctypes.c_uint64), ("start", ctypes.c_size_t), ("checkpoint", _CALLBACK), ("context", ctypes.c_void_p),
+    ("waiting", ctypes.c_bool), ("open", ctypes.c_bool), ("began", ctypes.c_uint64),
+    ("last", ctypes.c_uint64), ("now", ctypes.c_uint64), ("start", ctypes.c_size_t),
+    ("checkpoint", _CALLBACK), ("context", ctypes.c_void_p),
 ]  # fmt: skip
 
 
