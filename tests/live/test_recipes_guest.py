@@ -266,7 +266,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     installed(tmp_path / "root", "6.1.0-9-amd64", MODULES)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "root"))
-    plan = linux.Plan("x", "x", "ping:1,loop", card=qemu.Card(pairs=2), processors=2, seconds=10)
+    plan = linux.Plan("x", "x", "ping:1,loop", card=qemu.Card(pairs=2), seconds=10)
     words = linux.Linux().command(Path("/s"), tmp_path, plan)
     assert words[words.index("-kernel") + 1] == str(tmp_path / "root" / "boot" / "vmlinuz-6.1.0-9-amd64")
     assert words[words.index("-initrd") + 1] == str(tmp_path / "initramfs.gz")

@@ -35,7 +35,6 @@ class Plan:
     plan: str
     withdrawn: tuple[str, ...] = ()
     card: Card = field(default_factory=Card)
-    processors: int = 1
     steady: bool = False
     seconds: float = 22.0
     hostile: bool = False
@@ -93,7 +92,6 @@ _PLANS = (
         "two pairs of queues, two processors",
         "ping:5,queues:20000,tcp:512,udp,rebind,queues:10000,loop",
         card=Card(pairs=2),
-        processors=2,
         seconds=26.0,
     ),
     Plan("sparse", "pings and DHCP only: a kick for each frame", "dhcp,ping:20,udp,sleep,loop"),
@@ -215,9 +213,7 @@ class Linux:
     def command(self, socket: Path, workdir: Path, plan: Plan) -> list[str]:
         """The command line of QEMU; the initial file system is expected in ``workdir``. Raises Missing."""
         return [
-            *qemu.machine(
-                qemu.find(self.name, _PACKAGES), workdir / "console.txt", processors=plan.processors
-            ),
+            *qemu.machine(qemu.find(self.name, _PACKAGES), workdir / "console.txt"),
             *qemu.qemu_options(socket, card=plan.card),
             "-kernel",
             str(self._kernel.image),
