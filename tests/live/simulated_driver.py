@@ -32,7 +32,11 @@ _STRIDE = 0x10000
 _SET_FEATURES, _SET_OWNER, _SET_MEM_TABLE = 2, 3, 5
 _SET_NUM, _SET_ADDR, _SET_BASE, _GET_BASE, _SET_KICK, _SET_CALL = 8, 9, 10, 11, 12, 13
 _SET_PROTOCOL_FEATURES, _SET_ENABLE, _SET_STATUS = 16, 18, 39
-_STATUS_BIT = 1 << 16
+STATUS_BIT = 1 << 16
+
+
+class GoneError(Exception):
+    """The device has closed the connection."""
 
 
 @dataclass
@@ -92,7 +96,10 @@ class SimulatedDriver:
     def send(self, request: int, payload: bytes, fds: Iterable[int] = ()) -> None:
         """One message; it is served at the next `run`."""
         message = struct.pack("<III", request, 1, len(payload)) + payload
-        socket.send_fds(self._socket, [message], list(fds))
+        try:
+            socket.send_fds(self._socket, [message], list(fds))
+        except BrokenPipeError:
+            raise GoneError from None
 
     def run(self, microseconds: int = 0) -> None:
         """Let the device work."""
@@ -103,7 +110,7 @@ class SimulatedDriver:
         self.send(_SET_OWNER, b"")
         self.negotiate(self.features)
         if self.features & PROTOCOL:
-            self.send(_SET_PROTOCOL_FEATURES, struct.pack("<Q", _STATUS_BIT))
+            self.send(_SET_PROTOCOL_FEATURES, struct.pack("<Q", STATUS_BIT))
             if status:
                 for value in (0, 1, 3, 11):
                     self.set_status(value)
@@ -161,7 +168,10 @@ class SimulatedDriver:
         """GET_VRING_BASE; the base that is answered."""
         self.send(_GET_BASE, struct.pack("<II", number, 0))
         self.run(1_000)
-        request, _, _, _, base = struct.unpack("<IIIII", self._socket.recv(20))
+        answer = self._socket.recv(20)
+        if len(answer) < 20:
+            raise GoneError
+        request, _, _, _, base = struct.unpack("<IIIII", answer)
         assert request == _GET_BASE
         return int(base)
 
