@@ -93,9 +93,7 @@ class Case:
     good: Maker
 
 
-PARTIAL = {"flags": 1}
-SEGMENTS = {"flags": 1, "gso_type": 1}
-GSO = sent(unfinished(TCP_FRAME), **SEGMENTS)
+GSO = sent(unfinished(TCP_FRAME), flags=1, gso_type=1)
 FRAMES = {
     Check.FRAME_SHORT: Case(sent(bytes(13)), 25, 12, sent(bytes(14))),
     Check.NUM_BUFFERS: Case(sent(TCP_FRAME, buffers=3), 3, 0, sent(TCP_FRAME)),
@@ -106,33 +104,33 @@ FRAMES = {
         17,
         sent(UDP_FRAME),
     ),
-    Check.GSO_TCPV4: Case(sent(TCP_FRAME, VERSION_1 | CSUM, **SEGMENTS), 1, 0, sent(TCP_FRAME, VERSION_1)),
+    Check.GSO_TCPV4: Case(sent(TCP_FRAME, VERSION_1 | CSUM, flags=1, gso_type=1), 1, 0, sent(TCP_FRAME, VERSION_1)),
     Check.GSO_TCPV6: Case(sent(TCP_FRAME, flags=1, gso_type=4), 4, 0, GSO),
     Check.GSO_UDP: Case(sent(TCP_FRAME, flags=1, gso_type=3), 3, 0, GSO),
     Check.GSO_UDP_L4: Case(sent(TCP_FRAME, flags=1, gso_type=5), 5, 0, GSO),
     Check.CWR_NOT_TOLD: Case(
-        sent(unfinished(CWR_FRAME), MODERN | HOST_ECN, **SEGMENTS), 1, 0,
+        sent(unfinished(CWR_FRAME), MODERN | HOST_ECN, flags=1, gso_type=1), 1, 0,
         sent(unfinished(CWR_FRAME), MODERN | HOST_ECN, flags=1, gso_type=0x81),
     ),
     Check.PSEUDO_SUM: Case(
-        sent(TCP_FRAME, **PARTIAL), int.from_bytes(TCP_FRAME[50:52], "big"),
-        int.from_bytes(unfinished(TCP_FRAME)[50:52], "big"), sent(unfinished(TCP_FRAME), **PARTIAL),
+        sent(TCP_FRAME, flags=1), int.from_bytes(TCP_FRAME[50:52], "big"),
+        int.from_bytes(unfinished(TCP_FRAME)[50:52], "big"), sent(unfinished(TCP_FRAME), flags=1),
     ),
     Check.CSUM_PLACE: Case(
         sent(unfinished(TCP_FRAME), flags=1, offset=6), pair(34, 6), len(TCP_FRAME),
-        sent(unfinished(TCP_FRAME), **PARTIAL),
+        sent(unfinished(TCP_FRAME), flags=1),
     ),
     Check.CSUM_START: Case(
-        sent(unfinished(TCP_FRAME), flags=1, start=20), 20, 34, sent(unfinished(TCP_FRAME), **PARTIAL)
+        sent(unfinished(TCP_FRAME), flags=1, start=20), 20, 34, sent(unfinished(TCP_FRAME), flags=1)
     ),
     Check.GSO_WITHOUT_FEATURE: Case(
         sent(TCP_FRAME, VERSION_1, gso_type=0x80), 0x80, 0, sent(TCP_FRAME, VERSION_1)
     ),
     Check.GSO_WITHOUT_CSUM: Case(sent(TCP_FRAME, gso_type=1), 1, 0, GSO),
-    Check.GSO_SIZE: Case(sent(unfinished(TCP_FRAME), gso_size=0, **SEGMENTS), 1, 0, GSO),
+    Check.GSO_SIZE: Case(sent(unfinished(TCP_FRAME), gso_size=0, flags=1, gso_type=1), 1, 0, GSO),
     Check.HDR_LEN_EXACT: Case(
-        sent(unfinished(TCP_FRAME), MODERN | GUEST_HDRLEN, hdr_len=55, **SEGMENTS), 55, 54,
-        sent(unfinished(TCP_FRAME), MODERN | GUEST_HDRLEN, hdr_len=54, **SEGMENTS),
+        sent(unfinished(TCP_FRAME), MODERN | GUEST_HDRLEN, hdr_len=55, flags=1, gso_type=1), 55, 54,
+        sent(unfinished(TCP_FRAME), MODERN | GUEST_HDRLEN, hdr_len=54, flags=1, gso_type=1),
     ),
     Check.HDR_LEN_SHORT: Case(sent(TCP_FRAME, hdr_len=53), 53, 54, sent(TCP_FRAME, hdr_len=54)),
     Check.DATA_VALID: Case(sent(TCP_FRAME, flags=2), 2, 0, sent(TCP_FRAME)),
@@ -158,9 +156,9 @@ def test_each_check_of_frames_fails_and_holds(code: Check) -> None:
 
 def test_congestion_told_where_nobody_can_hear_it() -> None:
     """A segmented packet with CWR set without HOST_ECN is a failure; one without it is not judged."""
-    bad = judged(sent(unfinished(CWR_FRAME), **SEGMENTS)).tallies[Check.CWR_WITHOUT_ECN]
+    bad = judged(sent(unfinished(CWR_FRAME), flags=1, gso_type=1)).tallies[Check.CWR_WITHOUT_ECN]
     assert bad == Tally(1, 1, SENT, 1, 0)
-    for good in (GSO, sent(CWR_FRAME), sent(unfinished(CWR_FRAME), MODERN | HOST_ECN, **SEGMENTS)):
+    for good in (GSO, sent(CWR_FRAME), sent(unfinished(CWR_FRAME), MODERN | HOST_ECN, flags=1, gso_type=1)):
         assert not judged(good).tallies[Check.CWR_WITHOUT_ECN].checked
 
 
@@ -199,9 +197,9 @@ def test_what_cannot_be_summed_is_not_judged() -> None:
 def test_segments_may_hold_the_sum_without_a_length() -> None:
     """For segmentation both sums of the pseudo header are right, with the packet's length and with none."""
     for length, failed in ((None, 0), (0, 0), (5, 1)):
-        made = sent(unfinished(TCP_FRAME, length), **SEGMENTS)
+        made = sent(unfinished(TCP_FRAME, length), flags=1, gso_type=1)
         assert judged(made).tallies[Check.PSEUDO_SUM].failed == failed
-    whole = sent(unfinished(TCP_FRAME, 0), **PARTIAL)
+    whole = sent(unfinished(TCP_FRAME, 0), flags=1)
     assert judged(whole).tallies[Check.PSEUDO_SUM].failed == 1
 
 
