@@ -60,7 +60,7 @@ def test_what_should_be_accepted_is_missed() -> None:
 
 def test_the_protocols_bits_are_left_out() -> None:
     """Bits 26 and 30, accepted without having been offered, are no finding and are in no number."""
-    log = judge_features(CSUM, 1 << 26 | 1 << 30 | 1 << 3)
+    log = judge_features(CSUM | 1 << 30, 1 << 26 | 1 << 30 | 1 << 3)
     assert (log["FEATURE_UNOFFERED"].a, log["FEATURE_UNOFFERED"].b) == (1 << 3, CSUM)
     assert judge_features(0, 1 << 26 | 1 << 30).failed() == set()
 

@@ -232,6 +232,7 @@ def test_udp_may_go_without_a_sum_over_ipv4() -> None:
         packet(IPv6(), IPv6ExtHdrHopByHop(), UDP()),
         b"".join((UDP4[:14], b"\x55", UDP4[15:])),
         b"".join((UDP4[:14], b"\x44", UDP4[15:])),
+        b"".join((UDP4[:14], b"\x4f", UDP4[15:])),
         b"".join((UDP6[:14], b"\x40", UDP6[15:])),
         b"".join((TCP4[:46], b"\x40", TCP4[47:])),
         UDP4[:41],
