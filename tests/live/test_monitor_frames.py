@@ -104,7 +104,9 @@ FRAMES = {
         17,
         sent(UDP_FRAME),
     ),
-    Check.GSO_TCPV4: Case(sent(TCP_FRAME, VERSION_1 | CSUM, flags=1, gso_type=1), 1, 0, sent(TCP_FRAME, VERSION_1)),
+    Check.GSO_TCPV4: Case(
+        sent(TCP_FRAME, VERSION_1 | CSUM, flags=1, gso_type=1), 1, 0, sent(TCP_FRAME, VERSION_1)
+    ),
     Check.GSO_TCPV6: Case(sent(TCP_FRAME, flags=1, gso_type=4), 4, 0, GSO),
     Check.GSO_UDP: Case(sent(TCP_FRAME, flags=1, gso_type=3), 3, 0, GSO),
     Check.GSO_UDP_L4: Case(sent(TCP_FRAME, flags=1, gso_type=5), 5, 0, GSO),
