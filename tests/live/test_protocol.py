@@ -1,4 +1,4 @@
-"""Every request of the vhost-user protocol: right, of a wrong size, with wrong descriptors, for an unknown queue."""
+"""Every request of the vhost-user protocol: right, of a wrong size, with wrong descriptors, torn."""
 
 import os
 import socket
@@ -51,8 +51,8 @@ OF_A_QUEUE = (
     v.SET_VRING_ERR, v.SET_VRING_ENABLE,
 )  # fmt: skip
 WITH_BODY = {
-    v.GET_FEATURES, v.GET_PROTOCOL_FEATURES, v.GET_QUEUE_NUM, v.GET_VRING_BASE, v.GET_CONFIG, v.GET_MAX_MEM_SLOTS,
-    v.GET_STATUS, v.SET_LOG_BASE,
+    v.GET_FEATURES, v.GET_PROTOCOL_FEATURES, v.GET_QUEUE_NUM, v.GET_VRING_BASE, v.GET_CONFIG,
+    v.GET_MAX_MEM_SLOTS, v.GET_STATUS, v.SET_LOG_BASE,
 }  # fmt: skip
 ANY_SIZE = {v.SET_LOG_FD, v.SET_BACKEND_REQ_FD}
 EVENTS = {v.SET_VRING_KICK, v.SET_VRING_CALL, v.SET_VRING_ERR}
@@ -185,7 +185,8 @@ def test_in_pieces(request_number: int) -> None:
 
 def test_answers() -> None:
     """What is asked for is answered as the session was told to be."""
-    options = Options(device_features=v.OFFERED, pairs=2, mtu=9000, mac=b"\2\1\0\0\0\x21")
+    mac = b"\2\1\0\0\0\x21"
+    options = Options(v.OFFERED, int(ALL_PROTOCOL), pairs=2, mtu=9000, mac=mac)
     with no_leak(), Peer(options) as peer:
         assert peer.ask(v.GET_FEATURES) == u64(v.OFFERED | v.PROTOCOL)
         assert peer.ask(v.GET_PROTOCOL_FEATURES) == u64(int(ALL_PROTOCOL))
@@ -258,7 +259,7 @@ def test_refused_in_kind(request_number: int) -> None:
      v.VRING_KICK, 41, 4711, 0xFFFFFFFF],
 )  # fmt: skip
 def test_refused_by_acknowledgement(request_number: int) -> None:
-    """What is unknown is refused where an acknowledgement is wanted; without, the connection ends, and says why."""
+    """What is unknown is refused by an acknowledgement; where none is wanted, the connection ends."""
     with no_leak(), prepared(0) as peer:
         assert peer.acknowledged(request_number, bytes(8), [peer.memory]) == 1
         assert peer.session.view().refused == 1

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from ringproof.live import trouble
-from ringproof.live.session import Because, Options, Session
+from ringproof.live.session import ALL_PROTOCOL, Because, Options, Session
 
 GUEST, USER = 0x10_0000, 0x7F00_0000_0000
 REGION = 1 << 16
@@ -68,7 +68,9 @@ class Peer:
     """A session and its front-end, one process. A context manager."""
 
     def __init__(self, options: Options | None = None) -> None:
-        self.session = Session(options or Options(device_features=OFFERED))
+        self.session = Session(
+            options or Options(device_features=OFFERED, protocol_features=int(ALL_PROTOCOL))
+        )
         self.socket, other = socket.socketpair()
         self.session.connect(other.detach())
         self.memory = os.memfd_create("guest")
@@ -89,7 +91,13 @@ class Peer:
             os.close(fd)
 
     def send(
-        self, request: int, payload: bytes = b"", fds: Sequence[int] = (), *, flags: int = 0, size: int | None = None
+        self,
+        request: int,
+        payload: bytes = b"",
+        fds: Sequence[int] = (),
+        *,
+        flags: int = 0,
+        size: int | None = None,
     ) -> None:
         """Send one message; ``size`` may lie about its payload."""
         head = struct.pack("<III", request, 1 | flags, len(payload) if size is None else size)
@@ -122,7 +130,9 @@ class Peer:
         assert flags == 5, "an answer has version 1 and the reply flag"
         return request, self.socket.recv(size, socket.MSG_WAITALL) if size else b""
 
-    def ask(self, request: int, payload: bytes = b"", fds: Sequence[int] = (), *, flags: int = 0) -> bytes | None:
+    def ask(
+        self, request: int, payload: bytes = b"", fds: Sequence[int] = (), *, flags: int = 0
+    ) -> bytes | None:
         """Send a message, let it be served, and return the payload of the answer, None if there is none."""
         self.send(request, payload, fds, flags=flags)
         self.run()
