@@ -71,7 +71,7 @@ void rplq_forget(struct rpl_queue *queue, uint32_t number)
 
 /* What a CHAIN record holds from its entry on, to the end of the descriptors. */
 void rplq_put_chain(struct rplq_writer *writer, const struct rpl_queue *queue, const struct rplq_chain *chain,
-                      uint8_t flags)
+                    uint8_t flags)
 {
     RPLQ_PUT(writer, uint64_t, chain->entry);
     RPLQ_PUT(writer, uint16_t, chain->slot);

@@ -197,7 +197,7 @@ static void reset(struct rpl_queue *queue, const struct rpl_queue_setup *setup)
         .lost_at = UINT64_MAX, .complete_at = UINT64_MAX,
         .oldest = RPLQ_NONE, .newest = RPLQ_NONE, .first_unripe = RPLQ_NONE,
         .behaviour = queue->behaviour, .random = queue->random, .now = queue->now, .patience = queue->patience,
-        .awake = true, .restate = true, .call = queue->call, .inject = queue->inject,
+        .awake = true, .restate = true, .fresh = true, .call = queue->call, .inject = queue->inject,
         .wanted = queue->wanted, .sink = queue->sink, .context = queue->context, .counts = queue->counts,
     };
 
@@ -301,7 +301,8 @@ void rpl_queue_behave(struct rpl_queue *queue, const struct rpl_behaviour *behav
     uint32_t sorted = 0;
 
     queue->behaviour = *behaviour;
-    queue->random = (behaviour->seed + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(queue->number + 1u) << 40;
+    queue->random = (behaviour->seed + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+    queue->random ^= (uint64_t)(queue->number + 1u) << 40;
     queue->restate = queue->awake = queue->more = true;
     queue->next_change = queue->next_distraction = queue->next_spurious = 0;
     if (!queue->runs)

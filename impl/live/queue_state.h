@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a queue knows. Only the files of the queue itself include this: queue.c (life), service.c (what is done
- * when), notice.c (looks, kicks, words), walk.c (accepting), chains.c (those out), held.c (what must not change), completing.c,
- * delivering.c, hostile.c.
+ * What a queue knows. Only the files of the queue itself include this: queue.c (its life), service.c (what is done
+ * when), notice.c (looks, kicks, words), walk.c (accepting), chains.c (those out), held.c (what must not change),
+ * completing.c, delivering.c, hostile.c.
  *
  * A record is begun before the state that it tells of changes: a segment may begin there, and its checkpoint
  * then tells the state before.
@@ -111,6 +111,7 @@ struct rpl_queue {
     uint64_t complete_at;          /* when completing has something to do again; ~0: no one knows */
     uint64_t kicks;                /* told, not yet recorded */
     bool     awake, restate, moving, wants, more;
+    bool     fresh; /* started, and nothing said yet */
     uint16_t moving_flags, moving_event;
     int      call;
 

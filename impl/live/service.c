@@ -74,21 +74,30 @@ static void say_awake(struct rpl_queue *queue)
     }
 }
 
+/* A kick was told as lost and may still come, which takes that back: as long the words stay as they are. */
+static bool forgiving(const struct rpl_queue *queue)
+{
+    return queue->lost_at == queue->published && queue->now < queue->quiet_until;
+}
+
+static bool distraction_due(const struct rpl_queue *queue)
+{
+    return queue->behaviour.distract != 0 && queue->now >= queue->next_distraction;
+}
+
 /* Moves the words if the behaviour has a mind to. Never while a kick is owed: that would let it off. */
 static void consider(struct rpl_queue *queue)
 {
+    if (queue->obliged || forgiving(queue))
+        return;
     if (queue->restate) {
         say_awake(queue);
         return;
     }
-    if (queue->obliged || queue->now < queue->quiet_until)
-        return;
     switch (queue->behaviour.suppress) {
     case RPL_SUPPRESS_HONEST:
-        if (queue->awake && queue->wants && !queue->event_idx)
-            say_awake(queue);
-        else if (queue->awake)
-            queue->wants = false;
+        if (queue->awake && queue->event_idx)
+            queue->wants = false; /* the word stays where it is, and is passed */
         break;
     case RPL_SUPPRESS_NEVER:
         if (queue->event_idx && queue->memory_event != queue->seen.avail_idx)
@@ -107,7 +116,7 @@ static void consider(struct rpl_queue *queue)
     default:
         break;
     }
-    if (!queue->moving && queue->behaviour.distract != 0 && queue->now >= queue->next_distraction) {
+    if (!queue->moving && queue->pending == 0 && distraction_due(queue)) {
         uint16_t event = queue->behaviour.suppress == RPL_SUPPRESS_NEVER ? queue->seen.avail_idx : queue->memory_event;
 
         /* A device that sleeps asks from where it is: the words it sleeps by are made new. */
@@ -142,14 +151,19 @@ static void fall_asleep(struct rpl_queue *queue)
 static bool hear(struct rpl_queue *queue, uint32_t *limit)
 {
     if (queue->kicks > 0) {
-        uint64_t count = queue->kicks;
+        uint64_t count;
 
+        /* All that they were sent for is there by now. Seen behind the record of the kick it would be owed another. */
+        rplq_sample(queue, false);
+        if (!rplq_settle(queue, limit) || queue->dead)
+            return false;
+        count = queue->kicks;
         queue->kicks = 0;
         rplq_kick(queue, count);
     } else if (queue->obliged && !queue->moving && queue->now - queue->obliged_at >= queue->patience) {
         rplq_quiet(queue);
         queue->awake = true;
-        queue->quiet_until = queue->now + queue->patience / 4;
+        queue->quiet_until = queue->now + queue->patience;
     }
     if (!rplq_settle(queue, limit) || queue->dead)
         return false;
@@ -157,19 +171,29 @@ static bool hear(struct rpl_queue *queue, uint32_t *limit)
     return rplq_settle(queue, limit) && !queue->dead;
 }
 
-/* Words, and a look; false: the turn is over. */
+/* A look, and words; false: the turn is over. */
 static bool look_around(struct rpl_queue *queue, uint32_t *limit)
 {
-    consider(queue);
-    if (queue->moving || !rplq_settle(queue, limit) || queue->dead)
-        return false;
-    if (queue->awake || rplq_polls(queue)) {
-        rplq_sample(queue, false);
-    } else if (queue->now >= queue->next_peek) {
-        rplq_sample(queue, false);
-        queue->next_peek = queue->now + queue->patience / 4;
+    /* What was published before the device had said anything is owed no kick. Later a look stands before each move
+     * of the words, so that a kick owed under the old ones isn't forgotten by it. */
+    if (queue->fresh) {
+        queue->fresh = false;
+        say_awake(queue);
+    } else if (queue->behaviour.suppress == RPL_SUPPRESS_HONEST && queue->awake && queue->wants && !queue->event_idx &&
+               !queue->obliged && !forgiving(queue)) {
+        say_awake(queue); /* its look was just now, with the kick; another would find a busy driver owing the next */
+    } else {
+        if (queue->awake || rplq_polls(queue) || queue->restate || distraction_due(queue)) {
+            rplq_sample(queue, false);
+        } else if (queue->now >= queue->next_peek) {
+            rplq_sample(queue, false);
+            queue->next_peek = queue->now + queue->patience / 4;
+        }
+        if (!rplq_settle(queue, limit) || queue->dead)
+            return false;
+        consider(queue);
     }
-    return rplq_settle(queue, limit) && !queue->dead;
+    return !queue->moving && rplq_settle(queue, limit) && !queue->dead;
 }
 
 bool rpl_queue_service(struct rpl_queue *queue, uint64_t now, uint32_t limit, uint32_t patience_ms)
@@ -192,7 +216,7 @@ bool rpl_queue_service(struct rpl_queue *queue, uint64_t now, uint32_t limit, ui
             rplq_interrupt(queue, 2);
         queue->next_spurious = now + 1000 + rplq_random(queue) % 20000;
     }
-    if (queue->more || !queue->awake || queue->obliged || now < queue->quiet_until)
+    if (queue->more || !queue->awake || queue->obliged || forgiving(queue))
         return queue->more;
     before = queue->published;
     rplq_sample(queue, false);

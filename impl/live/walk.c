@@ -303,7 +303,8 @@ static void hand_on(struct rpl_queue *queue, const struct walk *walk)
     while (rplq_piece(&pieces, &piece)) {
         if ((piece.flags & RPLQ_DESC_WRITE) != 0)
             continue;
-        if (piece.length > bytes - used || !rpl_guest_read(queue->guest, piece.address, queue->frame + used, piece.length))
+        if (piece.length > bytes - used ||
+            !rpl_guest_read(queue->guest, piece.address, queue->frame + used, piece.length))
             return;
         used += piece.length;
     }
