@@ -122,9 +122,9 @@ _ROUNDS: tuple[tuple[str, str, Shape, tuple[str, ...]], ...] = (
     ("legacy", "VERSION_1 not offered", Shape(("in_order=0",)), ("VERSION_1", "IN_ORDER")),
     (
         "legacy-apart",
-        "VERSION_1, ANY_LAYOUT and INDIRECT_DESC not offered: the header in a descriptor of its own",
+        "neither VERSION_1 nor what changes chains offered: a header of 10 bytes, apart",
         Shape(("in_order=0",)),
-        ("VERSION_1", "IN_ORDER", "ANY_LAYOUT", "INDIRECT_DESC"),
+        ("VERSION_1", "IN_ORDER", "ANY_LAYOUT", "INDIRECT_DESC", "MRG_RXBUF"),
     ),
     ("size-64", "64 descriptors", Shape(("queue_size=64",)), ()),
     ("size-1024", "1024 descriptors", Shape(("queue_size=1024",)), ()),

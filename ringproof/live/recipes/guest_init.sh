@@ -68,11 +68,20 @@ do_ping() { # COUNT BYTES
     say "ping $(sed -n 's/^\([0-9]*\) packets transmitted, \([0-9]*\) .*/sent \1 answered \2/p' /tmp/ping)"
 }
 
+# Takes all devices from pktgen's threads, and waits: they do it when they come to it, new devices included.
+clear_pktgen() {
+    tries=0
+    ls $PG/eth0* >/dev/null 2>&1 || return 0
+    for thread in $PG/kpktgend_*; do echo rem_device_all >"$thread"; done
+    while ls $PG/eth0* >/dev/null 2>&1 && [ $tries -lt 100 ]; do tries=$((tries + 1)); usleep 100000; done
+    usleep 300000
+}
+
 # pktgen: one thread each on the first $1 processors, each on its own queue if there are several.
 pktgen() { # THREADS COUNT BYTES PIECES LIMIT
     threads=$1 count=$2 bytes=$3 pieces=$4 limit=$5 names=
     [ -d $PG ] || { say "pktgen is not there"; return; }
-    for thread in $PG/kpktgend_*; do echo rem_device_all >"$thread"; done
+    clear_pktgen
     i=0
     while [ $i -lt "$threads" ]; do
         name=eth0@$i; names="$names $name"
@@ -96,8 +105,8 @@ pktgen() { # THREADS COUNT BYTES PIECES LIMIT
         [ "$count" = 0 ] || say "pktgen was stopped after $limit s"
     fi
     for name in $names; do
-        say "pktgen $name sent $(sed -n 's/.*pkts-sofar: \([0-9]*\)  errors: \([0-9]*\).*/\1 errors \2/p' $PG/$name)" \
-            "bytes $bytes pieces $pieces"
+        sent=$(sed -n 's/.*pkts-sofar: \([0-9]*\)  errors: \([0-9]*\).*/\1 errors \2/p' "$PG/$name")
+        say "pktgen $name sent ${sent:-nobody knows how many} bytes $bytes pieces $pieces"
     done
 }
 
@@ -121,7 +130,7 @@ do_dhcp() {
 
 do_rebind() {
     name=$(device)
-    for thread in $PG/kpktgend_*; do [ -e "$thread" ] && echo rem_device_all >"$thread"; done
+    clear_pktgen
     echo -n "$name" >/sys/bus/virtio/drivers/virtio_net/unbind
     usleep 100000
     echo -n "$name" >/sys/bus/virtio/drivers/virtio_net/bind

@@ -63,6 +63,6 @@ class Own:
     def _starting(self, options: dict[str, Value]) -> Callable[[Path, Path], Frontend]:
         def start(socket: Path, workdir: Path) -> Frontend:
             del workdir  # it has one of its own
-            return run_frontend(socket, self._built, **{"seconds": 3600.0, "patience": 20_000, **options})
+            return run_frontend(socket, self._built, **{"seconds": 3600.0, "patience": 600_000, **options})
 
         return start
