@@ -367,7 +367,7 @@ void rpl_queue_checkpoint(struct rpl_queue *queue, struct rpl_recorder *recorder
     RPLQ_PUT(&writer, uint8_t, queue->distracting);
     RPLQ_PUT(&writer, uint8_t, queue->distracted_kick);
     RPLQ_PUT(&writer, uint8_t, queue->halted);
-    RPLQ_PUT(&writer, uint8_t, queue->ever_enabled);
+    RPLQ_PUT(&writer, uint8_t, queue->enabled | queue->ever_enabled << 1); /* now; at some time since it started */
     RPLQ_PUT(&writer, uint64_t, queue->epoch_kicks);
     RPLQ_PUT(&writer, uint64_t, queue->epoch_wanted);
     RPLQ_PUT(&writer, uint64_t, queue->lost_at);

@@ -22,9 +22,9 @@ from .judging import CODES, SOURCES, VERSION_1, Log
 
 ANY_LAYOUT, INDIRECT, EVENT_IDX, IN_ORDER = 1 << 27, 1 << 28, 1 << 29, 1 << 35
 NEXT, WRITE, TABLE = 1, 2, 4
-MEMORY, BYTES = 0x100000, 1 << 20
-BUFFERS = 0x40000  # from the memory's begin; one of 2048 bytes for each descriptor
-TABLES = 0x80000
+MEMORY, BYTES = 0x100000, 2 << 20
+BUFFERS = 0x100000  # from the memory's begin; one of 2048 bytes for each descriptor
+TABLES = 0x180000
 PLAIN = bytes(12) + b"\xff" * 6 + bytes(6) + b"\x88\xb5" + bytes(50)
 """A header that asks for nothing, and a frame of no known kind."""
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -39,9 +39,15 @@ class Setup(ctypes.Structure):
     """struct rpl_queue_setup."""
 
     _fields_ = [
-        ("size", ctypes.c_uint32), ("desc", ctypes.c_uint64), ("avail", ctypes.c_uint64), ("used", ctypes.c_uint64),
-        ("base", ctypes.c_uint16), ("features", ctypes.c_uint64), ("sends", ctypes.c_bool), ("mtu", ctypes.c_uint32),
-    ]  # fmt: skip
+        ("size", ctypes.c_uint32),
+        ("desc", ctypes.c_uint64),
+        ("avail", ctypes.c_uint64),
+        ("used", ctypes.c_uint64),
+        ("base", ctypes.c_uint16),
+        ("features", ctypes.c_uint64),
+        ("sends", ctypes.c_bool),
+        ("mtu", ctypes.c_uint32),
+    ]
     size: int
     desc: int
     avail: int
@@ -376,6 +382,6 @@ def ring(size: int = 8, **how: Any) -> Iterator[Ring]:
 
 
 __all__ = [
-    "ANY_LAYOUT", "BUFFERS", "BYTES", "CODES", "EVENT_IDX", "INDIRECT", "IN_ORDER", "MEMORY", "NEXT", "PLAIN", "TABLE",
-    "TABLES", "VERSION_1", "WRITE", "Behaviour", "Ring", "declare", "library", "ring",
+    "ANY_LAYOUT", "BUFFERS", "BYTES", "CODES", "EVENT_IDX", "INDIRECT", "IN_ORDER", "MEMORY", "NEXT", "PLAIN",
+    "TABLE", "TABLES", "VERSION_1", "WRITE", "Behaviour", "Ring", "declare", "library", "ring",
 ]  # fmt: skip

@@ -64,7 +64,7 @@ def drive(device: Ring, chains: int, window: int) -> None:
 @pytest.mark.parametrize("suppress", range(6))
 @pytest.mark.parametrize("distract", [0, 1])
 def test_no_behaviour_makes_an_honest_driver_fail(features: int, suppress: int, distract: int) -> None:
-    """Whatever the device says about kicks, a driver that goes by it has no finding, across a wrap of the index."""
+    """Whatever the device says about kicks, a driver that goes by it has no finding, across a wrap."""
     with ring(8, features=features, base=65500, suppress=suppress, distract=distract, event=3) as device:
         drive(device, 100, 6)
         device.stop()
@@ -75,12 +75,7 @@ def test_no_behaviour_makes_an_honest_driver_fail(features: int, suppress: int, 
 @pytest.mark.parametrize("size", [1, 2, 256, 32768])
 @pytest.mark.parametrize("event", [0, EVENT_IDX])
 def test_every_size_is_served(size: int, event: int) -> None:
-    """From one entry to 32768, and across the wrap, where the table has room in the test's memory."""
-    if size == 32768:
-        with ring(1024, features=VERSION_1 | event, base=65000) as device:
-            drive(device, 1100, 700)
-            assert device.failed() == set()
-        return
+    """From one entry to as many as there may be, across the wrap of the index."""
     with ring(size, features=VERSION_1 | event, base=65530) as device:
         drive(device, 40, size)
         assert device.failed() == set()
@@ -108,7 +103,7 @@ def test_random_order_is_a_permutation_and_depends_on_the_seed() -> None:
 
 
 def test_in_order_one_entry_stands_for_a_batch() -> None:
-    """With IN_ORDER a batch is told by its last chain, in the batch's first slot, whatever order was asked for."""
+    """With IN_ORDER a batch is told by its last chain, in its first slot, whatever order was asked for."""
     with ring(8, features=VERSION_1 | IN_ORDER, order=1, batch=4) as device:
         device.send(0, 1, 2, 3)
         assert device.used_idx == 4
@@ -160,7 +155,7 @@ def test_total_lengths_are_the_legacy_devices() -> None:
     ("features", "word", "value"), [(VERSION_1, "flags", 1), (VERSION_1 | EVENT_IDX, "event", 9)]
 )
 def test_interrupts_go_by_what_the_driver_asked_for(features: int, word: str, value: int) -> None:
-    """One when it is asked for; none when not; one all the same with ALWAYS; some without news with SPURIOUS."""
+    """One when it is asked for, else none; with ALWAYS one all the same; with SPURIOUS some without news."""
     place = {"flags": 0, "event": 4 + 2 * 8}[word]
     with ring(8, features=features) as device:
         device.send(0)
@@ -191,7 +186,7 @@ def test_on_empty_a_legacy_driver_is_told_all_the_same() -> None:
 
 
 def test_all_parts_of_a_frame_are_recorded_and_handed_on() -> None:
-    """A frame in three pieces reaches the sink whole and without its header, if it is wanted; the record has it too."""
+    """A frame in three pieces reaches the sink whole, without its header, if wanted; its record has it."""
     got: list[bytes] = []
     asked: list[bytes] = []
 
@@ -260,9 +255,7 @@ def test_frames_are_delivered() -> None:
 
 
 def test_a_queue_stops_with_all_given_back() -> None:
-    """What is held is completed before the queue stops, and the base is where it may go on; of the other direction
-    the base is the first buffer not used.
-    """
+    """What is held is completed before the queue stops; the base is the first entry that was not used."""
     with ring(8, base=7, hold_us=10**6) as device:
         device.send(0, 1)
         assert device.stop() == 9
