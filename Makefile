@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test test-fast lint typecheck bench stability mutants kills docs clean
+.PHONY: demo test test-fast lint typecheck bench stability mutants kills verdicts docs clean
 
 demo: $(STAMP)
 	$(BIN)/ringproof demo
@@ -42,6 +42,10 @@ mutants: $(STAMP)
 # Writes docs/kills.md.
 kills: $(STAMP)
 	$(BIN)/python -m bench.kills
+
+# Writes docs/verdicts.md; needs DPDK, QEMU, OVMF and a kernel.
+verdicts: $(STAMP)
+	$(BIN)/python -m bench.verdicts
 
 # Writes docs/gallery/.
 docs: $(STAMP)

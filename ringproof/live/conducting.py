@@ -162,6 +162,7 @@ class _Service:
         self._began = time.monotonic()
         self._ticked = 0.0
         self._over: float | None = None
+        self._started: float | None = None
         self._injected_at: float | None = None
 
     def serve(self) -> None:
@@ -227,6 +228,8 @@ class _Service:
             self._end_phase()
             self._begin_phase(phase, sent, now)
         self._watch(sent, now)
+        if not self._clock.begun and self._course.traffic == "steady" and self._over is None:
+            self._await(view, now)
         if course.inject and self._clock.begun:
             self._inject(now)
         if self._over is not None:
@@ -278,13 +281,24 @@ class _Service:
             return
         quiet = now - phases.quiet_since
         if self._course.traffic == "steady" and not self._course.inject and quiet > self._course.stall:
-            self._session.stall(round(quiet * 1000), 1)
             phases.flowed = False
             self._end_phase()
-            self._outcome.left_out.append(
-                f"the driver stopped sending for good after {now - self._began:.1f} s"
-            )
-            self._over = now
+            self._stopped(quiet, now, "the driver stopped, and sent nothing more")
+
+    def _await(self, view: View, now: float) -> None:
+        """Notice that a driver which never stops sending does not begin."""
+        if not any(queue.runs for queue in view.queues[1::2]):
+            return
+        if self._started is None:
+            self._started = now
+        silence = now - self._started
+        if silence > self._course.first_frame:
+            self._stopped(silence, now, "the driver started its queue, and sent nothing")
+
+    def _stopped(self, silence: float, now: float, words: str) -> None:
+        self._session.stall(round(silence * 1000), 1)
+        self._outcome.left_out.append(f"{words} in {silence:.1f} s")
+        self._over = now
 
     def _inject(self, now: float) -> None:
         """Break a rule once traffic flows, and give the driver a while to show what it makes of it."""

@@ -32,10 +32,10 @@ class Course:
     ``offered`` is the mask of features; ``queue_size`` the largest taken, None for any; ``seconds`` how long
     it lasts, None until the front-end closes or every phase was gone through. ``patience_ms`` is how long a
     kick may take, ``stall`` after how many seconds a steady driver that sends nothing counts as stopped for
-    good. ``wait`` is how long the front-end may take to connect, None for ever. ``inject`` is the number of
-    an injection, 0 for none; ``fed``: the driver sends only what it receives, so frames are delivered to it.
-    ``record`` is the file that takes the whole recording, None for none;
-    ``traces`` the folder for recordings of failures.
+    good; for its first frame it has ``first_frame`` seconds from when its queue started. ``wait`` is how long
+    the front-end may take to connect, None for ever. ``inject`` is the number of an injection, 0 for none;
+    ``fed``: the driver sends only what it receives, so frames are delivered to it. ``record`` is the file
+    that takes the whole recording, None for none; ``traces`` the folder for recordings of failures.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Course:
     seed: int = 0
     patience_ms: int = 2000
     stall: float = 6.0
+    first_frame: float = 6.0
     wait: float | None = 30.0
     inject: int = 0
     fed: bool = False

@@ -18,6 +18,7 @@ from .recipes.recipe import Recipe, Round
 from .verdicts import report_on
 
 _SHORTEST_WAIT = 30.0
+_SHORTEST_SILENCE = 6.0
 _WAITS = 4.0
 """A front-end may take so many times as long to begin as it does on an unoccupied machine."""
 
@@ -107,6 +108,7 @@ def _course(one: Round, asked: Asked, *, many: bool) -> Course:
         mtu=one.mtu or asked.mtu,
         seconds=asked.seconds or one.seconds,
         wait=max(_SHORTEST_WAIT, _WAITS * one.first_frame),
+        first_frame=max(_SHORTEST_SILENCE, _WAITS * one.first_frame),
         record=asked.recorded(one.name, many),
     )
 

@@ -132,7 +132,8 @@ class ValidationReport:
     @property
     def parts(self) -> "tuple[tuple[str, ValidationReport], ...]":
         """The report taken apart: what each part that there is is about, and its report."""
-        virtqueue = (("the virtqueue", self),) if self.checks or self.message or self.network is None else ()
+        name = "the running driver" if self.unseen else "the virtqueue"
+        virtqueue = ((name, self),) if self.checks or self.message or self.network is None else ()
         network = (("the whole network driver", self.network),) if self.network is not None else ()
         hostile = (("a hostile device", self.hostile),) if self.hostile is not None else ()
         return (*virtqueue, *network, *hostile)
