@@ -124,7 +124,7 @@ static _Noreturn void idle(struct fe_card *card)
     double wanted = card->options->seconds > 0 ? card->options->seconds : 60;
     uint64_t until = fe_now() + (uint64_t)(wanted * 1e6);
 
-    while (fe_now() < until && !fe_channel_closed(card->channel)) {
+    while (fe_now() < until && !fe_stopping && !fe_channel_closed(card->channel)) {
         poll(NULL, 0, 10);
         fe_alive();
     }

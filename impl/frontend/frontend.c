@@ -8,8 +8,6 @@
 #include "report.h"
 #include "traffic.h"
 
-volatile int fe_in_driver;
-
 int main(int count, char **words)
 {
     static struct fe_card card;

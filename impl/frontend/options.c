@@ -36,7 +36,7 @@ static const char usage[] =
     "  --patience MS        time without progress that is a stall (3000)\n"
     "  --fault WHICH        misbehave: torn-message, wrong-size, no-memory, packed, never-start, twice,\n"
     "                       loop-chain, bad-descriptor, write-used, backwards, truncate, die\n"
-    "Prints one JSON object. Exit status: 0 done; 1 stalled, crashed or cut off; 2 bad use.\n";
+    "SIGTERM ends the sending. Prints one JSON object. Exit status: 0 done; 1 stalled, crashed or cut off; 2 bad use.\n";
 
 static uint64_t number(const char *name, const char *text, int base, uint64_t least, uint64_t most)
 {

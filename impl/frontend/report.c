@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 struct fe_counts fe_counts;
+volatile int fe_in_driver, fe_stopping;
 
 static volatile sig_atomic_t alive;
 
@@ -95,6 +96,12 @@ static void crashed(int number)
     fe_end("crashed", "%s crashed: signal %d", fe_in_driver ? "the driver" : "the front-end", number);
 }
 
+static void stop(int number)
+{
+    (void)number;
+    fe_stopping = 1;
+}
+
 static void looked(int number)
 {
     static sig_atomic_t seen = -1;
@@ -124,6 +131,8 @@ void fe_watch(uint32_t patience_ms)
     action.sa_handler = looked;
     action.sa_flags = SA_RESTART | SA_ONSTACK;
     sigaction(SIGPROF, &action, NULL);
+    action.sa_handler = stop;
+    sigaction(SIGTERM, &action, NULL);
     timer.it_value = timer.it_interval;
     setitimer(ITIMER_PROF, &timer, NULL);
     signal(SIGPIPE, SIG_IGN);

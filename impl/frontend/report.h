@@ -26,6 +26,9 @@ extern struct fe_counts fe_counts;
 /* Whether the driver is being called: a signal, or the watchdog's time, is its fault then. */
 extern volatile int fe_in_driver;
 
+/* SIGTERM has come: nothing more is sent, and what is out is waited for. */
+extern volatile int fe_stopping;
+
 /* Microseconds, CLOCK_MONOTONIC. */
 uint64_t fe_now(void);
 /* Exit status 2 and one line on standard error: the command line, the library or the socket is of no use. */

@@ -269,7 +269,7 @@ static void run(struct course *course, bool drain)
 
         clock_and_watch(course, now);
         fault_or_not(course, now);
-        if (now >= course->until || !pairs_left(card))
+        if (now >= course->until || fe_stopping || !pairs_left(card))
             course->sending = false;
         if (!course->sending && (!drain || all_out(card) == 0))
             return;
@@ -311,7 +311,7 @@ void fe_traffic(struct fe_card *card)
         card->pairs[k].send.back = sent_back;
         card->pairs[k].receive.back = received;
     }
-    for (uint32_t part = 0; part <= options->restarts; part++) {
+    for (uint32_t part = 0; part <= options->restarts && !(part > 0 && fe_stopping); part++) {
         uint32_t parts = options->restarts + 1;
         /* Odd stops come in the middle of traffic. */
         bool last = part == options->restarts, drain = last || part % 2 == 0;

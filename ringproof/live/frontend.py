@@ -86,6 +86,7 @@ class Frontend(FrontEnd):
                 ],
                 Path(self._directory.name),
                 version="the front-end of ringproof",
+                facts=_facts,
             )
         except BaseException:
             self._directory.cleanup()
@@ -108,11 +109,10 @@ class Frontend(FrontEnd):
             if time.monotonic() > end:
                 raise TimeoutError(f"the front-end is not done after {timeout:g} s")
             time.sleep(_STEP)
-        lines = self.log().splitlines()
         if status == _BAD_USE:
+            lines = self.log().splitlines()
             raise BadInputError(lines[-1] if lines else "the front-end says nothing")
-        said = next((line for line in lines if line.startswith("{")), None)
-        return _read(json.loads(said)) if said is not None else FrontendResult("killed")
+        return _said(self.log()) or FrontendResult("killed")
 
     def words(self) -> str:
         """The line in which it says why it did not end well, "" if there is none."""
@@ -143,9 +143,23 @@ def _arguments(options: dict[str, Value]) -> list[str]:
     return words
 
 
-def _read(said: dict[str, Any]) -> FrontendResult:
+def _said(log: str) -> FrontendResult | None:
+    """What it printed about its run, None if it did not come to that."""
+    line = next((line for line in log.splitlines() if line.startswith("{")), None)
+    if line is None:
+        return None
     known = {field.name for field in fields(FrontendResult)}
-    values = {name: value for name, value in said.items() if name in known}
+    values: dict[str, Any] = {name: value for name, value in json.loads(line).items() if name in known}
     for name in ("offered", "accepted"):
         values[name] = int(values[name], 16)
     return FrontendResult(**values)
+
+
+def _facts(log: str) -> list[str]:
+    result = _said(log)
+    if result is None:
+        return []
+    return [
+        f"{result.sent} frames sent, {result.completed} of them came back; {result.received} received; "
+        f"{result.kicks} kicks, {result.interrupts} interrupts: {result.outcome}"
+    ]
