@@ -140,7 +140,7 @@ static void wait_for_work(struct rpl_session *session, uint64_t now, uint64_t un
         there[0].events = POLLOUT;
     for (uint32_t at = 0; at < session->vring_count; at++) {
         struct rpl_vring *vring = &session->vrings[at];
-        uint32_t          wanted = rpl_vring_wait(vring, now);
+        uint64_t          wanted = rpl_vring_wait(vring, now);
 
         if (!vring->runs)
             continue;

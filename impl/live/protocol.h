@@ -33,6 +33,7 @@ struct rpl_vring {
     bool                kickable; /* SET_VRING_KICK has come since it was stopped, be it without a descriptor */
     bool                enabled, runs;
     bool                busy;     /* has more to do at once */
+    uint64_t            due;      /* when it wants to work though nothing happens */
     int                 kick, call, err;
     uint32_t            started;
 };
@@ -108,8 +109,8 @@ void rpl_vrings_resume(struct rpl_session *session, uint32_t paused);
 bool rpl_vrings_run(const struct rpl_session *session);
 /* Reads its kicks and lets it work. */
 void rpl_vring_service(struct rpl_vring *vring, uint64_t now);
-/* Microseconds until it wants to work though nothing happens; UINT32_MAX: never. */
-uint32_t rpl_vring_wait(const struct rpl_vring *vring, uint64_t now);
+/* Microseconds until it wants to work though nothing happens; ~0: never. */
+uint64_t rpl_vring_wait(const struct rpl_vring *vring, uint64_t now);
 
 /* statements.c: records, judged where they are; nothing happens in a session that records nothing. */
 void rpl_state_options(struct rpl_session *session);

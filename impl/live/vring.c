@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define NOWHERE UINT64_MAX
+#define NEVER UINT64_MAX
+#define POLL_EVERY_US 20u /* a plain queue without kicks */
 #define LIMIT 128u /* chains per turn: the queues take turns, and messages come in between */
 
 static void replace(int *place, int fd)
@@ -262,26 +264,28 @@ void rpl_vring_service(struct rpl_vring *vring, uint64_t now)
 {
     const struct rpl_options *options = &vring->session->options;
     uint64_t                  kicks;
+    uint32_t                  wait;
 
     if (!vring->runs)
         return;
     kicks = vring->kick >= 0 ? read_kicks(vring) : 0;
     if (vring->plain != NULL) {
         vring->busy = rpl_plain_service(vring->plain, LIMIT);
+        vring->due = vring->kick >= 0 ? NEVER : now + POLL_EVERY_US;
         return;
     }
     if (kicks > 0)
         rpl_queue_kicked(vring->queue, kicks);
     vring->busy = rpl_queue_service(vring->queue, now, LIMIT, options->patience_ms);
+    wait = rpl_queue_wait(vring->queue, now);
+    vring->due = wait < UINT32_MAX ? now + wait : NEVER;
 }
 
-uint32_t rpl_vring_wait(const struct rpl_vring *vring, uint64_t now)
+uint64_t rpl_vring_wait(const struct rpl_vring *vring, uint64_t now)
 {
     if (!vring->runs)
-        return UINT32_MAX;
-    if (vring->busy)
+        return NEVER;
+    if (vring->busy || vring->due <= now)
         return 0;
-    if (vring->plain != NULL)
-        return vring->kick >= 0 ? UINT32_MAX : 0;
-    return rpl_queue_wait(vring->queue, now);
+    return vring->due - now;
 }

@@ -146,14 +146,18 @@ def _no_memory(a: int, _: int) -> str:
     return "this process has no memory left" + (f" to serve {request_name(a)}" if a else "")
 
 
+def _system_error(number: int) -> str:
+    return os.strerror(number) if 0 < number < 4096 else f"error {number}"
+
+
 def _socket(a: int, b: int) -> str:
-    why = os.strerror(a) if a else "unknown error"
+    why = _system_error(a)
     during = f" while {request_name(b)} was answered" if b else ""
     return f"the connection failed{during}: {why}"
 
 
 def _eventfd(a: int, b: int) -> str:
-    why = f" ({os.strerror(b)})" if b else ""
+    why = f" ({_system_error(b)})" if b else ""
     return f"{request_name(a)} came with a descriptor that is no eventfd{why}"
 
 

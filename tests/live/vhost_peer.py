@@ -28,7 +28,7 @@ SIZE = 16
 REQUEST_NAMES = trouble.REQUESTS
 
 PROTOCOL, VERSION_1, EVENT_IDX, INDIRECT, PACKED, MRG = (1 << bit for bit in (30, 32, 29, 28, 34, 15))
-OFFERED = VERSION_1 | EVENT_IDX | INDIRECT | MRG | 1 << 5 | 1 << 3 | 1 << 16
+OFFERED = VERSION_1 | EVENT_IDX | INDIRECT | MRG | 1 << 5 | 1 << 16
 RING = 0x2000
 """Bytes of memory for each queue: table at its begin, available ring at 0x800, used ring at 0x1000."""
 
@@ -120,7 +120,7 @@ class Peer:
         self.socket.setblocking(False)
         try:
             head = self.socket.recv(12)
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionResetError):
             return None
         finally:
             self.socket.setblocking(True)
@@ -149,7 +149,7 @@ class Peer:
         assert len(answer) == 8
         return int(struct.unpack("<Q", answer)[0])
 
-    def negotiate(self, features: int = VERSION_1 | PROTOCOL, protocol: int = 0x1A03F) -> None:
+    def negotiate(self, features: int = VERSION_1 | PROTOCOL, protocol: int = 0xA03F) -> None:
         """Owner, protocol features, features."""
         self.send(SET_OWNER)
         self.send(SET_PROTOCOL_FEATURES, u64(protocol))
