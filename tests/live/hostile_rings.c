@@ -119,7 +119,8 @@ static void behave(void)
 {
     struct rpl_behaviour behaviour = {
         .order = below(&state, 3), .batch = below(&state, 3) == 0 ? below(&state, 40) : 0,
-        .hold_us = below(&state, 3) == 0 ? below(&state, 500) : 0, .keep = below(&state, 3) == 0 ? below(&state, 40) : 0,
+        .hold_us = below(&state, 3) == 0 ? below(&state, 500) : 0,
+        .keep = below(&state, 3) == 0 ? below(&state, 40) : 0,
         .release_us = below(&state, 2000), .suppress = below(&state, 6), .event = below(&state, 65536),
         .interrupts = below(&state, 3), .distract = below(&state, 2), .poll = below(&state, 2),
         .total = below(&state, 2), .seed = below(&state, 1000),
