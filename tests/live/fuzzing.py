@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -86,9 +86,9 @@ def run_fuzzer(
         for number, content in enumerate(seeds()):
             (corpus / f"seed-{number:03}").write_bytes(content)
     began = time.monotonic()
-    total = [0, 0, 0, 0]
+    total = FuzzReport(0, 0, 0, 0, 0.0)
     runs = 300
-    while total[1] < messages and time.monotonic() - began < limit:
+    while total.messages < messages and time.monotonic() - began < limit:
         command = [
             str(program), "-print_final_stats=0", f"-max_len={LONGEST}", f"-runs={runs}", f"-seed={seed}",
             f"-artifact_prefix={place}/", "-timeout=60", "-rss_limit_mb=2048", "-detect_leaks=1", str(corpus),
@@ -105,15 +105,16 @@ def run_fuzzer(
         )
         said = _SAID.search(done.stderr)
         if said is not None:
-            total = [one + int(other) for one, other in zip(total, said.groups(), strict=True)]
+            total = FuzzReport(
+                total.inputs + int(said[1]), total.messages + int(said[2]), total.started + int(said[3]),
+                total.chains + int(said[4]), time.monotonic() - began,
+            )  # fmt: skip
         if done.returncode != 0 or said is None:
-            return FuzzReport(
-                *total, time.monotonic() - began, _shown(done.stderr) or "it ended without a word"
-            )
-        each = max(total[1] / total[0], 1.0)
-        runs = int((messages - total[1]) / each * 1.05) + 10
+            return replace(total, crash=_shown(done.stderr) or "it ended without a word")
+        each = max(total.messages / total.inputs, 1.0)
+        runs = min(int((messages - total.messages) / each * 1.05) + 10, 4000)
         seed += 1
-    return FuzzReport(*total, time.monotonic() - began)
+    return total
 
 
 def _shown(text: str) -> str:

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from enum import IntEnum
 from importlib.resources import files
 from itertools import permutations
@@ -229,7 +230,7 @@ def test_nothing_is_ever_said() -> None:
         assert peer.session.run(1000) == Because.CLOSED
         assert "sent nothing" in silence(peer.session.view())
     with no_leak(), Peer() as peer:
-        steps = [
+        steps: list[tuple[str, Callable[[], object]]] = [
             ("never accepted features", lambda: peer.send(v.SET_OWNER)),
             ("share=on", peer.negotiate),
             ("never set up a queue", peer.share),
