@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plain device. As the monitored one it reads each word of the driver's once and checks each address, but it
- * looks at no frame. What it must say about kicks and interrupts it says as VIRTIO 1.3 sections 2.7.7.2 and 2.7.10.2
+ * The plain device. As the monitored one it reads each word of the driver's once and checks each address, and it
+ * copies each frame out, as whoever puts frames on a wire does, but it looks at nothing in them. What it must say about kicks and interrupts it says as VIRTIO 1.3 sections 2.7.7.2 and 2.7.10.2
  * demand. A chain that makes no sense is given back unread; a head or an avail_idx that makes none ends its work.
  */
 #include "plain.h"
@@ -15,7 +15,10 @@
 #define LARGEST_TABLE 32769u /* entries walked: longer chains are no use to anyone */
 #define DESCRIPTOR_BYTES 16u
 
+#define LARGEST_FRAME 65536u /* bytes copied of one chain */
+
 #define DESCRIPTOR_NEXT 1u
+#define DESCRIPTOR_WRITE 2u
 #define DESCRIPTOR_INDIRECT 4u
 #define NO_KICK 1u      /* used flags */
 #define NO_INTERRUPT 1u /* avail flags */
@@ -43,6 +46,8 @@ struct rpl_plain {
     uint16_t               taken;     /* avail_idx up to which chains were taken */
     uint16_t               published; /* used_idx */
     uint64_t               chains;
+    uint32_t               copied; /* bytes of `frame` */
+    uint8_t                frame[LARGEST_FRAME];
 };
 
 struct rpl_plain *rpl_plain_new(struct rpl_guest *guest)
@@ -158,6 +163,14 @@ static void fetch(struct descriptor *into, const uint8_t *table, uint32_t index)
     __asm__ volatile("" ::: "memory"); /* else it might be read again, after it was checked */
 }
 
+static void copy_out(struct rpl_plain *plain, const struct descriptor *piece)
+{
+    uint32_t room = LARGEST_FRAME - plain->copied, bytes = piece->bytes < room ? piece->bytes : room;
+
+    if (rpl_guest_read(plain->guest, piece->address, plain->frame + plain->copied, bytes))
+        plain->copied += bytes;
+}
+
 /* Follows what `first` begins in `table` and checks every address; false: it leads nowhere. */
 static bool walk(struct rpl_plain *plain, const uint8_t *table, uint32_t entries, uint32_t index, bool indirect)
 {
@@ -176,6 +189,8 @@ static bool walk(struct rpl_plain *plain, const uint8_t *table, uint32_t entries
         }
         if (!rpl_guest_covers(plain->guest, descriptor.address, descriptor.bytes))
             return false;
+        if (!(descriptor.flags & DESCRIPTOR_WRITE))
+            copy_out(plain, &descriptor);
         if (!(descriptor.flags & DESCRIPTOR_NEXT))
             return true;
         index = descriptor.next;
@@ -216,6 +231,7 @@ static void complete(struct rpl_plain *plain, uint16_t count, bool empty)
             plain->broken = true;
             break;
         }
+        plain->copied = 0;
         (void)walk(plain, plain->desc, plain->setup.size, head, false);
         *entry = (struct used_entry){head, 0};
         dirty(plain, entry, sizeof *entry);
