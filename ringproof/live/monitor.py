@@ -78,6 +78,7 @@ class Monitor:
         self._features_known = False
         self._rings: dict[int, RingMonitor] = {}
         self._enabled: dict[int, bool] = {}
+        self._enabled_else = False  # Of a queue of which nothing is known, after records that are not there.
         self._begun = self._inside = self._adopting = False
         self._differing: dict[Check, Difference] = {}
         self.drifts: list[Drift] = []
@@ -149,6 +150,8 @@ class Monitor:
             self._log.records = record.next_number - 1
             self._log.tallies = {code: Tally() for code in Check}
             self._rings.clear()
+            self._enabled.clear()
+            self._enabled_else = record.next_number > 1
             self._offered = self._accepted = self._mtu = 0
             self._features_known = False
             self._memory.replace(())
@@ -183,7 +186,7 @@ class Monitor:
         ring = self._ring(record)
         if self._adopting:
             ring.restore(record)
-            self._enabled[record.queue] = record.enabled != 0
+            self._enabled.setdefault(record.queue, record.enabled != 0)
             return
         lost_at = NOWHERE if ring.kicks.lost_at is None else ring.kicks.lost_at
         told = {
@@ -255,7 +258,7 @@ class Monitor:
         self._rings.pop(record.queue, None)
         if record.found is None or not possible_size(record.size):
             return
-        enabled = self._enabled.get(record.queue, False)
+        enabled = self._enabled.get(record.queue, self._enabled_else)
         self._rings[record.queue] = RingMonitor(
             self._log, self._memory, self._accepted, self._mtu, record, record.found, enabled
         )

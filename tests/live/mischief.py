@@ -143,6 +143,13 @@ def restart(run: Run, ring: Ring) -> None:
     run.driver.start(ring.number, run.rng.choice((run.size, 4)), run.rng.choice((0, 0, 5, 0xFFFD)))
 
 
+def pause(run: Run, ring: Ring) -> None:
+    """A segment ends while a queue doesn't run."""
+    run.driver.stop(ring.number)
+    cut(run, ring)
+    run.driver.start(ring.number, run.size, enable=False)
+
+
 def cut(run: Run, _ring: Ring) -> None:
     """A segment ends."""
     run.session.cut()
@@ -332,7 +339,7 @@ def inject(run: Run, _ring: Ring) -> None:
 
 Step = Callable[[Run, Ring], None]
 WELL: tuple[Step, ...] = (
-    *(honest, honest, honest, honest, work, work, wait, behave, cut, deliver, flow, restart),
+    *(honest, honest, honest, honest, work, work, wait, behave, cut, deliver, flow, restart, pause),
 )
 BADLY: tuple[Step, ...] = (
     *(

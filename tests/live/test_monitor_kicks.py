@@ -43,6 +43,12 @@ def test_a_kick_is_lost_when_the_device_was_quiet(code: Check) -> None:
     assert not judged(waiting(accepted).kick().sample(0).quiet()).tallies[code].checked
 
 
+def test_a_kick_counts_for_one_look() -> None:
+    """A kick that a look found nothing behind is spent: what is published later needs one of its own."""
+    spent = grown(waiting(VERSION_1).kick().sample(0), 1, 0).quiet()
+    assert judged(spent).tallies[Check.KICK_LOST_FLAGS].failed == 1
+
+
 def test_entries_are_counted_from_the_last_look() -> None:
     """What is told of a lost kick: avail_idx, and the entries since the device looked for itself."""
     made = grown(waiting(VERSION_1, base=BASE), 1, 0, 1, 2).kick()

@@ -1,15 +1,23 @@
 """The monitor in C and that in Python, written apart: the same tallies of the same recordings, exactly."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringproof.live.frontend import run_frontend
+from ringproof.live.listening import Listening
 from ringproof.live.monitor import Monitor
+from ringproof.live.offline import judge
 from ringproof.live.record_words import RecordWords
+from ringproof.live.recording import RecordingWriter
 from ringproof.live.records import Checkpoint, Record
-from ringproof.live.session import Session
+from ringproof.live.session import Because, Options, Session
 from ringproof.live.tallies import Check, Tally
+from tests.live.meeting import ORDINARY, driver, mask
 from tests.live.mischief import BADLY, WELL, Run, Step, options, take_steps
 from tests.live.simulated_driver import EVENT_IDX, PROTOCOL, VERSION_1, SimulatedDriver
 
@@ -92,3 +100,48 @@ def test_each_checkpoint_is_a_beginning(seed: int, accepted: int, size: int, ste
     begins = [place for place, record in enumerate(records) if isinstance(record, Checkpoint)]
     for place in begins[1:]:
         agree(records[place:], live)
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "frames"),
+    [("EVENT_IDX", 3_000), ("", 3_000), pytest.param("INDIRECT_DESC", 70_000, marks=pytest.mark.slow)],
+)
+def test_they_agree_about_the_front_end(withdrawn: str, frames: int, tmp_path: Path) -> None:
+    """The project's own front-end, in a process of its own and also past 65535: both count the same."""
+    offered = ORDINARY & ~mask(withdrawn) if withdrawn else ORDINARY
+    device = Options(offered, patience_ms=300, keep=True, segment_bytes=4 << 20)
+    path = tmp_path / "run.rpl"
+    with (
+        Listening(tmp_path / "socket") as listening,
+        Session(device) as session,
+        run_frontend(listening.path, driver(), frames=frames),
+        RecordingWriter(path) as writer,
+    ):
+        connection = listening.accept(20)
+        assert connection is not None
+        session.connect(connection.detach())
+        because, end, was_cut = Because(0), monotonic() + 30, False
+        while not because & (Because.CLOSED | Because.TROUBLE):
+            because = session.run(4_000)
+            assert monotonic() < end
+            if not was_cut and session.view().queues[1].published:
+                session.cut()
+                was_cut = True
+            _take(session, writer)
+        session.cut()
+        _take(session, writer)
+        live = session.tallies()
+    judged = judge(path)
+    assert judged.tallies == live
+    assert not judged.differences
+    assert not judged.drifts
+    assert judged.gaps == judged.torn == 0
+    assert judged.segments > 1
+    assert live[Check.HEAD_RANGE].checked >= frames
+    assert not [code for code, tally in live.items() if tally.failed]
+
+
+def _take(session: Session, writer: RecordingWriter) -> None:
+    while segment := session.segment(0):
+        writer.add(segment)
+        session.segment_taken()
