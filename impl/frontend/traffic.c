@@ -71,8 +71,11 @@ static bool send_one(struct course *course, struct fe_pair *pair)
     const struct fe_options *options = card->options;
     uint32_t segments = between(card, options->least_segments, options->most_segments);
     uint32_t bytes = between(card, options->least_bytes, options->most_bytes);
+    uint32_t most = pair->send.size - (pair->send.header_apart && pair->send.size > 1);
     struct fe_frame *frame;
 
+    if (segments > most) /* VIRTIO 1.3 section 2.7.5.3.1: no chain is longer than the queue */
+        segments = most;
     if (!options->overfill && !fe_queue_room(&pair->send, segments))
         return false;
     frame = fe_queue_frame(&pair->send);
