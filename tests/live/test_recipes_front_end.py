@@ -116,24 +116,25 @@ def test_the_log_is_fit_for_terminals(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "bad"),
+    ("line", "told"),
     [
-        ("[ 3.1] WARNING: CPU: 0 PID: 55 at net/core/dev.c:100", True),
-        ("virtio_net virtio0: output.0:id 300 is not a head!", True),
-        ("virtio_net virtio0: output.0:id 65535 out of range", True),
-        ("net eth0: Unexpected TXQ (0) queue failure: -5", True),
-        ("Kernel panic - not syncing: Fatal exception", True),
-        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks", True),
-        ("ringproof: ping sent 5 answered 5", False),
-        ("installing the driver, address out of range of nothing", False),
-        ("EAL: Error during enabling promiscuous mode for port 0: Operation not supported - ignore", False),
+        ("[ 3.1] WARNING: CPU: 0 PID: 55 at net/core/dev.c:100", "itself"),
+        ("virtio_net virtio0: output.0:id 300 is not a head!", "device"),
+        ("virtio_net virtio0: output.0:id 65535 out of range", "device"),
+        ("net eth0: Unexpected TXQ (0) queue failure: -5", "device"),
+        ("Kernel panic - not syncing: Fatal exception", "itself"),
+        ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks", "itself"),
+        ("ringproof: ping sent 5 answered 5", ""),
+        ("installing the driver, address out of range of nothing", ""),
+        ("EAL: Error during enabling promiscuous mode for port 0: Operation not supported - ignore", ""),
     ],
 )
-def test_complaints(tmp_path: Path, line: str, bad: bool) -> None:
-    """Lines in which a kernel says that something is wrong are told from those in which it does not."""
+def test_complaints(tmp_path: Path, line: str, told: str) -> None:
+    """Lines in which a kernel says that something is wrong are told from others, and whom it blames."""
     with started(f"echo '{line}'", tmp_path) as front_end:
         until(lambda: front_end.poll() is not None)
-        assert front_end.complaints() == ([line] if bad else [])
+        assert front_end.complaints() == ([line] if told else [])
+        assert front_end.accusations() == ([line] if told == "device" else [])
 
 
 def test_facts(tmp_path: Path) -> None:

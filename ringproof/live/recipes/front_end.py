@@ -21,14 +21,22 @@ _STEP = 0.02
 # Escape sequences of terminals (firmware draws with them), then whatever is not a character to print.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 
-# What a kernel, firmware or program prints when something is wrong with it, or with its device.
-COMPLAINTS = re.compile(
+# What a driver prints when it finds that its device broke a rule, or went silent.
+ACCUSATIONS = re.compile(
+    "|".join(
+        (
+            r"is not a head|id \d+ out of range|Unexpected TXQ|bad gso|virtio.*[Bb]roken",
+            r"NETDEV WATCHDOG|TX timeout",
+        )
+    )
+)
+# What a kernel, firmware or program prints when something is wrong with itself.
+_OWN_TROUBLE = re.compile(
     "|".join(
         (
             r"BUG:|Oops|Kernel panic|\bKASAN\b|\bKCSAN\b|\bUBSAN\b|general protection|unable to handle",
             r"WARNING: (?:CPU|possible)|invalid opcode|double fault|Call Trace|page allocation failure",
-            r"is not a head|id \d+ out of range|Unexpected TXQ|bad gso|virtio.*[Bb]roken",
-            r"rcu.*stall|soft lockup|NETDEV WATCHDOG|TX timeout|blocked for more than",
+            r"rcu.*stall|soft lockup|blocked for more than",
             r"[Ss]egmentation fault|\bPANIC\b|\bASSERT\b|X64 Exception|core dumped|terminate called",
         )
     )
@@ -144,8 +152,21 @@ class FrontEnd:
         return self._facts(self.log(2 * _KEPT)) if self._facts is not None else []
 
     def complaints(self) -> list[str]:
-        """Lines in which it or its guest says that something went wrong: at most the first hundred."""
-        return [line for line in self.log(2 * _KEPT).splitlines() if COMPLAINTS.search(line)][:100]
+        """Lines in which it or its guest says that something went wrong: at most the first hundred.
+
+        Those of :meth:`accusations` are among them: a device that keeps the rules gives no cause for them.
+        """
+        return [line for line in self._lines() if _OWN_TROUBLE.search(line) or ACCUSATIONS.search(line)][:100]
+
+    def accusations(self) -> list[str]:
+        """The lines of :meth:`complaints` in which a driver says its device broke the rules, or is silent.
+
+        Where the device did break them, they are to the driver's credit.
+        """
+        return [line for line in self.complaints() if ACCUSATIONS.search(line)]
+
+    def _lines(self) -> list[str]:
+        return self.log(2 * _KEPT).splitlines()
 
     def _read(self, path: Path | None) -> str:
         if path is None or not path.exists():
