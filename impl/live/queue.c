@@ -350,8 +350,14 @@ void rpl_queue_checkpoint(struct rpl_queue *queue, struct rpl_recorder *recorder
 {
     struct rplq_writer writer = {.recorder = recorder};
 
-    if (!queue->runs)
+    if (!queue->runs) { /* it may have been enabled before it starts: QUEUE_STATE can't say so yet */
+        if (queue->enabled) {
+            rpl_record_begin(recorder, RPL_QUEUE_ENABLE, queue->number);
+            rpl_put8(recorder, true);
+            rpl_record_end(recorder);
+        }
         return;
+    }
     record_start(queue, recorder);
     rpl_record_begin(recorder, RPL_QUEUE_STATE, queue->number);
     RPLQ_PUT(&writer, uint64_t, queue->published);

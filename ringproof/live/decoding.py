@@ -134,6 +134,11 @@ def _checkpoint(payload: Payload, number: int, _at: int, queue: int) -> Checkpoi
     return Checkpoint(number, at, queue, next_number, version)
 
 
+def _checkpoint_end(payload: Payload, number: int, at: int, queue: int) -> CheckpointEnd:
+    left_out = payload.take(_U32)[0] if payload.at < payload.end else 0
+    return CheckpointEnd(number, at, queue, left_out)
+
+
 def _options(payload: Payload, number: int, at: int, queue: int) -> Options:
     offered, patience_ms, mtu = payload.take(_OPTIONS)
     return Options(number, at, queue, offered, patience_ms, mtu)
@@ -297,7 +302,7 @@ def _queue_state(payload: Payload, number: int, at: int, queue: int) -> QueueSta
 
 _MAKERS: dict[int, Maker] = {
     Kind.CHECKPOINT: _checkpoint,
-    Kind.CHECKPOINT_END: lambda _, number, at, queue: CheckpointEnd(number, at, queue),
+    Kind.CHECKPOINT_END: _checkpoint_end,
     Kind.OPTIONS: _options,
     Kind.FEATURES: _features,
     Kind.MEMORY: _memory,

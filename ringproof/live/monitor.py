@@ -40,6 +40,7 @@ from .ring_monitor import RingMonitor, judge_start, possible_size
 from .tallies import Check, Log, Tally
 
 _MOST_DRIFTS = 100
+_ENABLED_NOW = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,6 @@ class Monitor:
         self._features_known = False
         self._rings: dict[int, RingMonitor] = {}
         self._enabled: dict[int, bool] = {}
-        self._enabled_else = False  # Of a queue of which nothing is known, after records that are not there.
         self._begun = self._inside = self._adopting = False
         self._differing: dict[Check, Difference] = {}
         self.drifts: list[Drift] = []
@@ -151,7 +151,6 @@ class Monitor:
             self._log.tallies = {code: Tally() for code in Check}
             self._rings.clear()
             self._enabled.clear()
-            self._enabled_else = record.next_number > 1
             self._offered = self._accepted = self._mtu = 0
             self._features_known = False
             self._memory.replace(())
@@ -159,6 +158,8 @@ class Monitor:
     def _restore(self, record: Record) -> None:
         """A record within a checkpoint: what to begin with, or to compare with where one has got to."""
         if isinstance(record, CheckpointEnd):
+            if self._adopting and record.left_out:
+                raise RecordingError("it is no beginning: the checkpoint is not whole")
             self._inside = False
         elif isinstance(record, Tallies) and not self._adopting:
             self._compare(record)
@@ -186,7 +187,7 @@ class Monitor:
         ring = self._ring(record)
         if self._adopting:
             ring.restore(record)
-            self._enabled.setdefault(record.queue, record.enabled != 0)
+            self._enabled[record.queue] = record.enabled & _ENABLED_NOW != 0
             return
         lost_at = NOWHERE if ring.kicks.lost_at is None else ring.kicks.lost_at
         told = {
@@ -258,7 +259,7 @@ class Monitor:
         self._rings.pop(record.queue, None)
         if record.found is None or not possible_size(record.size):
             return
-        enabled = self._enabled.get(record.queue, self._enabled_else)
+        enabled = self._enabled.get(record.queue, False)
         self._rings[record.queue] = RingMonitor(
             self._log, self._memory, self._accepted, self._mtu, record, record.found, enabled
         )

@@ -80,7 +80,13 @@ class Checkpoint(Record):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEnd(Record):
-    """From here on records count."""
+    """From here on records count.
+
+    ``left_out``: so many records of the checkpoint were too long to be kept; it is then no beginning, but
+    what comes after it can be read on from the segment before.
+    """
+
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +297,10 @@ class Tallies(Record):
 
 @dataclass(frozen=True, slots=True)
 class QueueState(Record):
-    """Where a queue stands when a checkpoint is made; the names are those of the ledgers."""
+    """Where a queue stands when a checkpoint is made; the names are those of the ledgers.
+
+    ``enabled``: 1 if it is enabled now, and 2 if it was at some time since it started.
+    """
 
     published: int
     used: int

@@ -28,7 +28,7 @@ from ringproof.live.records import (
     Used,
 )
 from ringproof.live.tallies import Check, Tally
-from tests.live.recording_maker import PLAIN, Maker, begun, descriptor, record
+from tests.live.recording_maker import PLAIN, START, Maker, begun, descriptor, record
 
 HEADERS = Path(__file__).parents[2] / "impl" / "live"
 
@@ -101,6 +101,17 @@ def test_every_record_is_read() -> None:
     assert (state.published, state.armed, state.halted, state.lost_at, state.credit) == (7, 5, True, 3, False)
     with pytest.raises(FrozenInstanceError):
         state.used = 1  # type: ignore[misc]
+
+
+def test_a_checkpoint_may_lack_records() -> None:
+    """A checkpoint of which records were left out says so; it can be gone on from, and not begun with."""
+    again = Maker(START + 1).put(2, struct.pack("<I", 3)).kick()
+    monitor = Monitor()
+    for entry in [*begun().records(), *again.records()]:
+        monitor.see(entry)
+    assert monitor.records == START + 1
+    with pytest.raises(RecordingError, match="no beginning"):
+        _all(again.data)
 
 
 def test_times_add_up() -> None:
