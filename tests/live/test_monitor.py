@@ -339,6 +339,26 @@ def test_a_reused_descriptor_is_the_new_chains() -> None:
     assert tallies[Check.DESCRIPTOR_REUSED].b == pair(1, 0)
 
 
+def test_a_repeated_slot_names_the_chain_accepted_last() -> None:
+    """Of two chains that are out with one head, the later is the one whose slot is met again."""
+    maker = begun().sample(3).sent(0, 3).sent(1, 3, PLAIN[:30]).chain(2, 3, [])
+    tally = judged(maker).tallies[Check.SLOT_REPEATED]
+    assert (tally.failed, tally.a, tally.b) == (1, pair(2, 3), 1)
+
+
+def test_in_order_a_table_takes_one_slot() -> None:
+    """After a chain in a table the next head is the slot behind its one descriptor."""
+    table = piece(10, NEXT, 1) + piece(10, NEXT, 2) + piece(SIZE - 20)
+    maker = one((0, descriptor(LINKED, 48, INDIRECT)), table=table, accepted=ORDERED).sample(2).sent(1, 1)
+    assert judged(maker).tallies[Check.IN_ORDER_HEAD] == Tally(2)
+
+
+def test_chains_without_a_table_have_none_to_change() -> None:
+    """A completion says of a table that it is unchanged only where there is one."""
+    tallies = judged(begun().sample(1).sent(0, 3).used(0, 1, (0, 3, 0))).tallies
+    assert not tallies[Check.TABLE_CHANGED].checked
+
+
 def test_a_halted_queue_is_judged_no_more() -> None:
     """After an index that cannot be, or an injection, a queue is not judged until it starts again."""
     for halting in (begun().sample(9), begun().inject()):
