@@ -18,7 +18,7 @@ from .recipes.food import food
 from .recipes.round import DRIVER_MAC, PARTNER_MAC
 from .recording import RecordingWriter
 from .schedule import Phase
-from .session import Because, Options, Session, View
+from .session import Because, Behaviour, Options, Session, View
 from .tallies import Check, Tally
 from .trouble import silence, told
 
@@ -42,6 +42,9 @@ class Running(Protocol):
 
     def complaints(self) -> list[str]:
         """Lines in which it says that something is wrong with itself."""
+
+    def accusations(self) -> list[str]:
+        """Those of them in which it says that its device breaks the rules."""
 
     def said(self) -> list[str]:
         """Facts that it printed."""
@@ -92,7 +95,6 @@ class Conductor:
                     self._front_end = front_end
                     self._connected()
                     self.outcome.said = tuple(front_end.said())
-                    self.outcome.complaints = tuple(front_end.complaints())
         finally:
             if self._writer is not None:
                 self._writer.close()
@@ -236,6 +238,8 @@ class _Service:
             return now >= self._over
         if self._clock.over:
             self._end_phase()
+            # What is kept back comes back in order: a front-end that goes on without us has nothing twice.
+            self._session.behave(Behaviour(), json.dumps({"phase": "end", "words": "completes what is out"}))
             self._over = now + _SETTLE
         elif course.seconds is not None and now - self._began > course.seconds + (course.wait or 30.0):
             self._outcome.left_out.append("nothing was transmitted" if not sent else "the time was up")
@@ -316,9 +320,11 @@ class _Service:
         session.cut()
         outcome.injected_done = session.injected()
         front_end = self._conductor._front_end
+        if front_end is not None:  # before the device is gone: what it says of that is no complaint
+            accused = set(front_end.accusations()) if self._course.inject else set()
+            outcome.complaints = tuple(said for said in front_end.complaints() if said not in accused)
         if self._course.inject:
-            gone = front_end is not None and front_end.poll() is not None
-            outcome.went_early = gone
+            outcome.went_early = front_end is not None and front_end.poll() is not None
             since = self._phases.quiet_since
             idle = time.monotonic() - since
             outcome.after = "it stopped using the queue" if idle > 1.0 else "it went on sending"
