@@ -412,3 +412,23 @@ def test_status() -> None:
         for check in (Check.STATUS_CLEARED, Check.STATUS_ORDER):
             assert (tallies[check].checked, tallies[check].failed) == (5, 1)
             assert (tallies[check].a, tallies[check].b) == (0xF, 4)
+
+
+def test_as_many_regions_as_there_can_be() -> None:
+    """A table of eight regions is taken whole, each from its own descriptor."""
+    with no_leak(), prepared(0) as peer:
+        regions = [region(v.GUEST + at * 4096, 4096, v.USER + at * 8192, at * 4096) for at in range(8)]
+        assert peer.acknowledged(v.SET_MEM_TABLE, mem_table(*regions), [peer.memory] * 8) == 0
+        view = peer.session.view()
+        assert (view.regions, view.memory) == (8, 8 * 4096)
+
+
+def test_a_base_of_more_than_16_bits() -> None:
+    """A base that only a packed ring could have is told, not cut off."""
+    with Peer() as peer:
+        peer.send(v.SET_VRING_BASE, state(1, 0xFFFF))
+        peer.send(v.SET_VRING_BASE, state(1, 0x8000_0001))
+        peer.run()
+        assert peer.session.trouble() == (Trouble.REQUEST, v.SET_VRING_BASE, 0x8000_0001)
+        assert "split ring" in told(*peer.session.trouble())
+        assert peer.ask(v.GET_VRING_BASE, state(1, 0)) is None
