@@ -9,6 +9,7 @@
 
 #define MESSAGES_AT_ONCE 32u
 #define SOCKET_EVERY_US 200u /* while queues are busy */
+#define HELD_BACK_US 500u    /* between two looks whether a queue that isn't enabled is used */
 #define POLL_EVERY_US 20u    /* a queue that is polled and has nothing to do */
 
 uint64_t rpl_clock_us(void)
@@ -90,22 +91,42 @@ static bool over(const struct rpl_session *session)
     return session->closed || session->trouble != RPL_TROUBLE_NONE;
 }
 
-/* While an answer waits for the front-end to read, no request of it is looked at. */
-static void serve_socket(struct rpl_session *session)
+/* While an answer waits for the front-end to read, no request of it is looked at. True: no request is left. */
+static bool serve_socket(struct rpl_session *session)
 {
     for (uint32_t count = 0; count < MESSAGES_AT_ONCE && !over(session); count++) {
         enum rpl_wire_result result;
 
         if (!flush(session))
-            return;
+            return false;
         result = rpl_wire_receive(&session->wire);
         if (result != RPL_WIRE_MESSAGE) {
             note_receipt(session, result);
-            return;
+            return true;
         }
         rpl_protocol_handle(session);
         (void)flush(session);
     }
+    return false;
+}
+
+static bool held_back(const struct rpl_vring *vring)
+{
+    return vring->runs && !vring->ever_enabled && vring->queue != NULL && vring->number % 2 == 1;
+}
+
+/* Whether a queue that is held back may be served. SET_VRING_ENABLE has no answer: a front-end goes on at once, and
+ * what its driver then publishes may be seen before the message is. So the ring is looked at first, and judged only
+ * when all that was sent until then is read. */
+static bool may_be_served(struct rpl_session *session, struct rpl_vring *vring, uint64_t now)
+{
+    vring->busy = false;
+    vring->due = now + HELD_BACK_US;
+    if (!rpl_vring_moved(vring)) {
+        rpl_vring_hear(vring);
+        return false;
+    }
+    return serve_socket(session) && vring->runs && !over(session);
 }
 
 /* True: some queue has more to do at once. */
@@ -116,7 +137,7 @@ static bool serve_queues(struct rpl_session *session, uint64_t now)
     for (uint32_t at = 0; at < session->vring_count; at++) {
         struct rpl_vring *vring = &session->vrings[at];
 
-        if (!vring->runs || rpl_vring_wait(vring, now) > 0)
+        if (!vring->runs || !(held_back(vring) ? may_be_served(session, vring, now) : rpl_vring_wait(vring, now) == 0))
             continue;
         rpl_vring_service(vring, now);
         busy |= vring->busy;

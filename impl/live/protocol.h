@@ -32,6 +32,7 @@ struct rpl_vring {
     bool                sized, addressed, based;
     bool                kickable; /* SET_VRING_KICK has come since it was stopped, be it without a descriptor */
     bool                enabled, runs;
+    bool                ever_enabled; /* since it was started, or when it was */
     bool                busy;     /* has more to do at once */
     uint64_t            due;      /* when it wants to work though nothing happens */
     int                 kick, call, err;
@@ -107,6 +108,10 @@ void rpl_vring_set_err(struct rpl_vring *vring, int fd);
 uint32_t rpl_vrings_pause(struct rpl_session *session);
 void rpl_vrings_resume(struct rpl_session *session, uint32_t paused);
 bool rpl_vrings_run(const struct rpl_session *session);
+/* A queue that sends and was never enabled: whether the driver has published something all the same. */
+bool rpl_vring_moved(const struct rpl_vring *vring);
+/* Reads its kicks, for when it works next. */
+void rpl_vring_hear(struct rpl_vring *vring);
 /* Reads its kicks and lets it work. */
 void rpl_vring_service(struct rpl_vring *vring, uint64_t now);
 /* Microseconds until it wants to work though nothing happens; ~0: never. */

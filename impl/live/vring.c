@@ -73,6 +73,7 @@ void rpl_vring_free(struct rpl_vring *vring)
 void rpl_vring_enable(struct rpl_vring *vring, bool on)
 {
     vring->enabled = on;
+    vring->ever_enabled |= on;
     vring->busy = true;
     if (vring->queue != NULL)
         rpl_queue_enable(vring->queue, on);
@@ -170,6 +171,7 @@ static void start(struct rpl_vring *vring)
 
     if (!(session->accepted & RPL_PROTOCOL_FEATURES) && !vring->enabled)
         rpl_vring_enable(vring, true);
+    vring->ever_enabled = vring->enabled;
     rpl_vring_behave(vring);
     vring->runs =
         vring->queue != NULL ? rpl_queue_start(vring->queue, &setup) : rpl_plain_start(vring->plain, &setup);
@@ -260,22 +262,37 @@ static uint64_t read_kicks(struct rpl_vring *vring)
     return 0;
 }
 
+bool rpl_vring_moved(const struct rpl_vring *vring)
+{
+    struct rpl_guest *guest = &vring->session->guest;
+    uint64_t          left = 0, idx = rpl_guest_from_user(guest, vring->avail + 2, &left);
+    uint8_t           words[2];
+
+    return left >= sizeof words && rpl_guest_read(guest, idx, words, sizeof words) &&
+           (words[0] | words[1] << 8) != vring->base;
+}
+
+void rpl_vring_hear(struct rpl_vring *vring)
+{
+    uint64_t kicks = vring->kick >= 0 ? read_kicks(vring) : 0;
+
+    if (kicks > 0 && vring->queue != NULL)
+        rpl_queue_kicked(vring->queue, kicks);
+}
+
 void rpl_vring_service(struct rpl_vring *vring, uint64_t now)
 {
     const struct rpl_options *options = &vring->session->options;
-    uint64_t                  kicks;
     uint32_t                  wait;
 
     if (!vring->runs)
         return;
-    kicks = vring->kick >= 0 ? read_kicks(vring) : 0;
+    rpl_vring_hear(vring);
     if (vring->plain != NULL) {
         vring->busy = rpl_plain_service(vring->plain, LIMIT);
         vring->due = vring->kick >= 0 ? NEVER : now + POLL_EVERY_US;
         return;
     }
-    if (kicks > 0)
-        rpl_queue_kicked(vring->queue, kicks);
     vring->busy = rpl_queue_service(vring->queue, now, LIMIT, options->patience_ms);
     wait = rpl_queue_wait(vring->queue, now);
     vring->due = wait < UINT32_MAX ? now + wait : NEVER;
