@@ -431,4 +431,3 @@ def test_a_base_of_more_than_16_bits() -> None:
         peer.run()
         assert peer.session.trouble() == (Trouble.REQUEST, v.SET_VRING_BASE, 0x8000_0001)
         assert "split ring" in told(*peer.session.trouble())
-        assert peer.ask(v.GET_VRING_BASE, state(1, 0)) is None

@@ -29,6 +29,7 @@ REQUEST_NAMES = trouble.REQUESTS
 
 PROTOCOL, VERSION_1, EVENT_IDX, INDIRECT, PACKED, MRG = (1 << bit for bit in (30, 32, 29, 28, 34, 15))
 OFFERED = VERSION_1 | EVENT_IDX | INDIRECT | MRG | 1 << 5 | 1 << 16
+FRAME = bytes(range(64))
 RING = 0x2000
 """Bytes of memory for each queue: table at its begin, available ring at 0x800, used ring at 0x1000."""
 
@@ -200,3 +201,18 @@ def no_leak() -> Iterator[None]:
     before = open_descriptors()
     yield
     assert open_descriptors() == before
+
+
+def usual(name: str, peer: Peer) -> tuple[int, bytes, list[int]]:
+    """One of the messages queue 1 needs before it runs."""
+    return {
+        "features": (SET_FEATURES, u64(VERSION_1), []),
+        "memory": (SET_MEM_TABLE, mem_table(region()), [peer.memory]),
+        "size": (SET_VRING_NUM, state(1, SIZE), []),
+        "base": (SET_VRING_BASE, state(1, 0), []),
+        "addresses": (SET_VRING_ADDR, ring_addresses(1), []),
+        "kick": (SET_VRING_KICK, u64(1), [peer.kicks[1]]),
+    }[name]
+
+
+NEEDED = ("features", "memory", "size", "base", "addresses", "kick")
