@@ -359,6 +359,23 @@ def test_chains_without_a_table_have_none_to_change() -> None:
     assert not tallies[Check.TABLE_CHANGED].checked
 
 
+def test_event_words_count_where_they_are_used() -> None:
+    """A ring that ends with the memory has room for its event word only if there is none."""
+    last = sum(MEMORY) - (4 + 8 * 8)
+    for accepted, failed in ((VERSION_1, 0), (VERSION_1 | EVENT_IDX, 1)):
+        found = None if failed else (0, 0, 0, 0, 0)
+        tally = judged(begun(accepted, used=last, found=found)).tallies[Check.PARTS_PLACED]
+        assert (tally.failed, tally.a) == (failed, 3 * failed)
+
+
+def test_parts_outside_of_memory_overlap_nothing() -> None:
+    """Two parts at one place are told as such only if that place is in memory."""
+    outside = judged(begun(avail=1 << 40, used=1 << 40, found=None)).tallies[Check.PARTS_PLACED]
+    assert (outside.checked, outside.failed, outside.a) == (3, 2, 2)
+    inside = judged(begun(avail=USED)).tallies[Check.PARTS_PLACED]
+    assert (inside.checked, inside.failed, inside.a, inside.b) == (6, 1, pair(2, 3), USED)
+
+
 def test_a_halted_queue_is_judged_no_more() -> None:
     """After an index that cannot be, or an injection, a queue is not judged until it starts again."""
     for halting in (begun().sample(9), begun().inject()):
