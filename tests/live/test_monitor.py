@@ -249,8 +249,8 @@ RINGS = {
         begun(0, desc=0x4000, avail=0x4080, used=0x5000)
     ),
     Check.QUEUE_NOT_ENABLED: Case(
-        begun().stop().enable(on=False).start().sample(2),
-        START + 4,
+        begun().stop().enable(on=False).start().enable(on=False).sample(2),
+        START + 5,
         1,
         2,
         begun().stop().enable(on=False).start().enable().enable(on=False).sample(2),
