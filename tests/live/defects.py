@@ -114,10 +114,9 @@ QUICK = ("A2", "A6", "B1", "B3", "B10", "D1", "D3", "X1", "X5", "X8", "X9")
 def found(mutant: str, *, linux_3_11: bool = False) -> Meeting:
     """Build the driver with the defect, and let the live device meet it."""
     defect = DEFECTS[mutant]
-    options: dict[str, Value] = {"patience": 500, **defect.options}
     return meet(
         mutated_driver(mutant, linux_3_11=linux_3_11),
         course=defect.course,
         device=Options(defect.offered, patience_ms=defect.patience_ms),
-        **options,
+        more={"patience": 500, **defect.options},
     )

@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -71,9 +71,12 @@ def meet(
     device: Options | None = None,
     inject: int = 0,
     timeout: float = 30.0,
+    more: Mapping[str, Value] | None = None,
     **options: Value,
 ) -> Meeting:
     """Let the front-end run with a driver until it ends or breaks the protocol.
+
+    ``options`` and ``more`` are those of its command line.
 
     Each behaviour lasts ``each`` seconds, and until something was sent. After the last the front-end is asked
     to end, unless there is only one: then it does so by itself. A stall that it complains of is told to the
@@ -84,7 +87,7 @@ def meet(
         tempfile.TemporaryDirectory(prefix="ringproof-") as directory,
         Listening(Path(directory) / "s") as listening,
         Session(device) as session,
-        run_frontend(listening.path, library, **options) as front_end,
+        run_frontend(listening.path, library, **{**(more or {}), **options}) as front_end,
     ):
         connection = listening.accept(timeout)
         assert connection is not None, front_end.log()
