@@ -49,8 +49,9 @@ void rpl_features_judge(struct rpl_log *log, uint64_t offered, uint64_t accepted
         rpl_check(log, RPL_VERSION_1, true, accepted, 0);
     else if (offered & RPL_RING_ANY_LAYOUT)
         rpl_check(log, RPL_ANY_LAYOUT, (accepted & RPL_RING_ANY_LAYOUT) != 0, accepted, 0);
-    if (offered & RPL_NET_MTU)
-        rpl_check(log, RPL_MTU_FEATURE, (accepted & RPL_NET_MTU) != 0, accepted, 0);
-    if (offered & RPL_NET_GUEST_HDRLEN)
-        rpl_check(log, RPL_HDRLEN_FEATURE, (accepted & RPL_NET_GUEST_HDRLEN) != 0, accepted, 0);
+    /* Front-ends leave these two out of what they offer as they like: that one is not accepted says nothing. */
+    if (accepted & RPL_NET_MTU)
+        rpl_check(log, RPL_MTU_FEATURE, true, accepted, 0);
+    if (accepted & RPL_NET_GUEST_HDRLEN)
+        rpl_check(log, RPL_HDRLEN_FEATURE, true, accepted, 0);
 }

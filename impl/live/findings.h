@@ -95,8 +95,8 @@ enum rpl_check {
     RPL_FEATURE_UNDEFINED = 82, /* accepted bits that mean nothing; 0 */
     RPL_VERSION_1 = 83,        /* accepted; 0 */
     RPL_ANY_LAYOUT = 84,       /* accepted; 0 */
-    RPL_MTU_FEATURE = 85,      /* accepted; 0. A warning */
-    RPL_HDRLEN_FEATURE = 86,   /* accepted; 0. A warning */
+    RPL_MTU_FEATURE = 85,      /* accepted; 0. Never fails: what a front-end has offered is not known */
+    RPL_HDRLEN_FEATURE = 86,   /* the same */
     RPL_FEATURES_LATE = 87,    /* accepted before; accepted now, while a queue runs */
 
     /* The status register, for front-ends that pass it on. */

@@ -22,6 +22,7 @@ struct rpl_region {
     uint8_t *host;
     void    *mapping; /* what munmap needs; begins at or before host */
     size_t   mapped;
+    uint32_t again; /* how often it was added once more, as a front-end with several pairs of queues may */
 };
 
 struct rpl_guest {

@@ -18,6 +18,18 @@ static struct memory_region region_at(const struct rpl_session *session, uint32_
     };
 }
 
+/* The region that was shared before in just these words; null: none. */
+static struct rpl_region *known_region(struct rpl_guest *guest, const struct memory_region *region)
+{
+    for (uint32_t at = 0; at < guest->count; at++) {
+        struct rpl_region *known = &guest->regions[at];
+
+        if (known->guest == region->guest && known->user == region->user && known->bytes == region->bytes)
+            return known;
+    }
+    return NULL;
+}
+
 static enum rpl_answer add_region(struct rpl_session *session, const struct memory_region *region, uint32_t number)
 {
     int                  fd = rpl_wire_take(rpl_message_of(session));
@@ -81,7 +93,13 @@ enum rpl_answer rpl_on_set_mem_table(struct rpl_session *session)
 enum rpl_answer rpl_on_add_mem_reg(struct rpl_session *session)
 {
     struct memory_region region = region_at(session, 8);
+    struct rpl_region   *known = known_region(&session->guest, &region);
 
+    if (known != NULL) { /* QEMU shares its memory once for each pair of queues */
+        known->again++;
+        close(rpl_wire_take(rpl_message_of(session)));
+        return RPL_ANSWER_DONE;
+    }
     if (add_region(session, &region, session->guest.count) != RPL_ANSWER_DONE)
         return RPL_ANSWER_FAILED;
     return memory_changed(session);
@@ -91,10 +109,15 @@ enum rpl_answer rpl_on_rem_mem_reg(struct rpl_session *session)
 {
     const struct rpl_message *message = rpl_message_of(session);
     struct memory_region      region = region_at(session, 8);
+    struct rpl_region        *known = known_region(&session->guest, &region);
     enum rpl_guest_error      error;
 
     if (message->fds_sent > 1) /* one is an old mistake of some front-ends, and is closed */
         return rpl_answer_trouble(session, RPL_TROUBLE_FDS, RPL_MSG_REM_MEM_REG, RPL_PAIR(0, message->fds_sent));
+    if (known != NULL && known->again > 0) {
+        known->again--;
+        return RPL_ANSWER_DONE;
+    }
     (void)rpl_vrings_pause(session);
     error = rpl_guest_remove(&session->guest, region.guest, region.user, region.bytes);
     if (error != RPL_GUEST_OK)

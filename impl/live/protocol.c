@@ -16,8 +16,11 @@ static enum rpl_answer get_features(struct rpl_session *session)
 static enum rpl_answer set_features(struct rpl_session *session)
 {
     uint64_t accepted = rpl_read64(session, 0), before = session->accepted;
-    bool     runs = rpl_vrings_run(session);
+    bool     runs;
 
+    if (!session->features_known) /* what runs without any begins anew with them */
+        (void)rpl_vrings_pause(session);
+    runs = rpl_vrings_run(session);
     rpl_state_features(session, accepted);
     session->accepted = accepted;
     session->features_known = true;
@@ -63,11 +66,18 @@ static enum rpl_answer reset_owner(struct rpl_session *session)
     return RPL_ANSWER_DONE;
 }
 
+#define STATUS_ACKNOWLEDGE 1u
+
 static void set_status_to(struct rpl_session *session, uint8_t status)
 {
-    rpl_state_status(session, session->status, status);
+    /* QEMU makes most of it up, and DPDK leaves out what comes before FEATURES_OK: a status that does not begin as
+     * a driver's must is not the driver's, and says nothing of it. */
+    if (session->status == 0 && status > STATUS_ACKNOWLEDGE)
+        session->status_in_part = true;
+    session->status_known = !session->status_in_part;
+    if (session->status_known)
+        rpl_state_status(session, session->status, status);
     session->status = status;
-    session->status_known = true;
 }
 
 /* All but what concerns the connection: memory, protocol features and the owner stay. */

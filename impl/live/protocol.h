@@ -50,7 +50,7 @@ struct rpl_session {
     struct rpl_vring     vrings[RPL_VRINGS];
     uint32_t             vring_count;
     uint64_t             accepted, protocol_features;
-    bool                 features_known, recording, connected, closed, owner, status_known;
+    bool                 features_known, recording, connected, closed, owner, status_known, status_in_part;
     uint8_t              status;
     uint8_t              config[RPL_CONFIG_BYTES];
     int                  backend_requests; /* SET_BACKEND_REQ_FD; nothing is ever asked */

@@ -112,7 +112,8 @@ bool rpl_queue_deliver(struct rpl_queue *queue, const uint8_t *frame, uint32_t b
 void rpl_queue_sink(struct rpl_queue *queue, bool (*wanted)(void *, const uint8_t *prefix, uint32_t prefix_bytes),
                     void (*sink)(void *, struct rpl_queue *, const uint8_t *frame, uint32_t bytes), void *context);
 void rpl_queue_counts(const struct rpl_queue *queue, struct rpl_queue_counts *counts);
-/* QUEUE_START as it was, QUEUE_STATE and CHAINs, for a checkpoint; nothing if it doesn't run. */
+/* QUEUE_START as it was, QUEUE_STATE and CHAINs, for a checkpoint; of one that doesn't run
+ * only whether it is enabled. */
 void rpl_queue_checkpoint(struct rpl_queue *queue, struct rpl_recorder *recorder);
 /* Chains accepted since the start, and those out. */
 uint64_t rpl_queue_published(const struct rpl_queue *queue);

@@ -18,10 +18,13 @@
 enum rpl_kind {
     /* u64 record number of the next record, u64 microseconds since the session began, u16 RPL_RECORD_VERSION.
      * Then, as records of their own: OPTIONS, FEATURES (if known), MEMORY, and for each queue that runs a
-     * QUEUE_START (as it was), QUEUE_STATE, and a CHAIN, flag CARRIED, for each chain that is out; TALLIES;
+     * QUEUE_START (as it was), QUEUE_STATE, and a CHAIN, flag CARRIED, for each chain that is out, or for one that
+     * is enabled and doesn't run a QUEUE_ENABLE; TALLIES;
      * CHECKPOINT_END. What stands between CHECKPOINT and CHECKPOINT_END counts for no tally. */
     RPL_CHECKPOINT = 1,
-    RPL_CHECKPOINT_END = 2, /* nothing */
+    /* Nothing; or, if the checkpoint was too long, a u32: so many of its records were left out, and nothing can
+     * be read from here on without what stands before. */
+    RPL_CHECKPOINT_END = 2,
     /* u64 offered device features, u32 patience in ms, u16 mtu */
     RPL_OPTIONS = 3,
     RPL_FEATURES = 4, /* u64 accepted; u8 whether a queue runs. Judges RPL_FEATURE_*, RPL_VERSION_1 .. */
@@ -64,11 +67,12 @@ enum rpl_kind {
     RPL_INJECT = 20, /* u8 kind (RPL_INJECT_* of queue.h), u64, u64 numbers of it. The queue isn't judged any more */
     RPL_STALL = 21,  /* u32 ms. Judges RPL_TRAFFIC_STALLED: fails; */
     RPL_FLOW = 22,   /* nothing: the traffic that was waited for came. Judges RPL_TRAFFIC_STALLED: holds */
-    /* for each code with checked > 0: u16 code, u64 checked, failed, record, a, b. Says what the live monitor has counted */
+    /* for each code with checked > 0: u16 code, u64 checked, failed, record, a, b. What the live monitor has counted */
     RPL_TALLIES = 23,
     /* State of a queue for checkpoints, as u64 published, used; u16 used_idx, used flags, avail_event, last
      * seen avail_idx, avail flags, used_event; u64 armed; u32 next_head; u8 obliged, credit, distracting,
-     * distracted_kick, halted, enabled; u64 epoch_kicks, epoch_wanted, lost_at (~0: none), owed_since */
+     * distracted_kick, halted, enabled (1: now; 2: at some time since the start); u64 epoch_kicks, epoch_wanted,
+     * lost_at (~0: none), owed_since */
     RPL_QUEUE_STATE = 24,
 };
 

@@ -195,7 +195,8 @@ void rpl_vring_try(struct rpl_vring *vring)
 
     if (vring->runs || session->trouble != RPL_TROUBLE_NONE)
         return;
-    if (!vring->kickable || !vring->addressed || !vring->sized || !vring->based || !session->features_known)
+    /* Features need not have been told: DPDK tells none of a driver that has not accepted VERSION_1. */
+    if (!vring->kickable || !vring->addressed || !vring->sized || !vring->based)
         return;
     if (session->guest.count == 0)
         rpl_session_fail(session, RPL_TROUBLE_NOT_SHARED, vring->number, 0);

@@ -18,7 +18,7 @@ from .recipes.food import food
 from .recipes.round import DRIVER_MAC, PARTNER_MAC
 from .recording import RecordingWriter
 from .schedule import Phase
-from .session import Because, Behaviour, Options, Session, View
+from .session import ALL_PROTOCOL, Because, Behaviour, Options, Session, View
 from .tallies import Check, Tally
 from .trouble import silence, told
 
@@ -129,7 +129,8 @@ class Conductor:
     def _options(self) -> Options:
         course = self.course
         return Options(
-            device_features=course.offered, pairs=course.pairs, patience_ms=course.patience_ms,
+            device_features=course.offered, protocol_features=int(ALL_PROTOCOL),
+            pairs=course.pairs, patience_ms=course.patience_ms,
             mtu=course.mtu, queue_size=course.queue_size or 0, keep=self._writer is not None, frames=True,
             mac=_octets(DRIVER_MAC), partner=_octets(PARTNER_MAC),
         )  # fmt: skip
@@ -242,7 +243,9 @@ class _Service:
             self._session.behave(Behaviour(), json.dumps({"phase": "end", "words": "completes what is out"}))
             self._over = now + _SETTLE
         elif course.seconds is not None and now - self._began > course.seconds + (course.wait or 30.0):
-            self._outcome.left_out.append("nothing was transmitted" if not sent else "the time was up")
+            self._outcome.left_out.append(
+                silence(view) or "nothing was transmitted" if not sent else "the time was up"
+            )
             self._over = now
         front_end = self._conductor._front_end
         return front_end is not None and front_end.poll() is not None and self._over is not None
@@ -295,13 +298,13 @@ class _Service:
             return
         if self._started is None:
             self._started = now
-        silence = now - self._started
-        if silence > self._course.first_frame:
-            self._stopped(silence, now, "the driver started its queue, and sent nothing")
+        waited = now - self._started
+        if waited > self._course.first_frame:
+            self._stopped(waited, now, "the driver started its queue, and sent nothing")
 
-    def _stopped(self, silence: float, now: float, words: str) -> None:
-        self._session.stall(round(silence * 1000), 1)
-        self._outcome.left_out.append(f"{words} in {silence:.1f} s")
+    def _stopped(self, waited: float, now: float, words: str) -> None:
+        self._session.stall(round(waited * 1000), 1)
+        self._outcome.left_out.append(f"{words} in {waited:.1f} s")
         self._over = now
 
     def _inject(self, now: float) -> None:

@@ -64,7 +64,7 @@ def run_recipe(found: Recipe, asked: Asked, names: Sequence[str] = ()) -> Valida
     """
     found.check()
     asked = replace(asked, traces=asked.traces / found.name)
-    rounds = _chosen(found.rounds(quick=asked.quick), names, found.name)
+    rounds = _chosen(found.rounds(quick=asked.quick and not names), names, found.name)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="ringproof-live-") as folder:
         for number, one in enumerate(rounds):

@@ -98,7 +98,7 @@ def _checks(outcomes: Sequence[RoundOutcome]) -> Iterator[Reported]:
         elif checked:
             yield Reported(check.name, check.clause, "pass", f"held {counted(checked, 'time')}")
         elif code in _STATUS and not any(one.status_told for one in outcomes):
-            said = "the front-end keeps the status register to itself"
+            said = "the front-end keeps the status register, or a part of it, to itself"
             yield Reported(check.name, check.clause, "not observable", said)
         else:
             yield Reported(check.name, check.clause, "not exercised", _why_not(code, outcomes))
@@ -108,6 +108,8 @@ def _why_not(code: Check, outcomes: Sequence[RoundOutcome]) -> str:
     known = [one.accepted for one in outcomes if one.accepted is not None]
     if not known:
         return "no driver has got as far as features"
+    if code in (Check.MTU_FEATURE, Check.HDRLEN_FEATURE):
+        return "it was not accepted, and whether the front-end offered it is not known"
     if code is Check.VERSION_1 and all(not accepted & _VERSION_1 for accepted in known):
         return "the driver uses the legacy interface, which does not show the bit"
     return "this run gave no occasion for it"

@@ -215,8 +215,6 @@ FEATURES = {
     Check.FEATURE_REQUIRES: Case(accepting(0x801, 0x800), 11, 1, accepting(0x801, 0x801)),
     Check.FEATURE_UNDEFINED: Case(accepting(1 << 4, 1 << 4), 1 << 4, 0, accepting(1 << 28, 1 << 28)),
     Check.ANY_LAYOUT: Case(accepting(ANY_LAYOUT, 1), 1, 0, accepting(ANY_LAYOUT, ANY_LAYOUT)),
-    Check.MTU_FEATURE: Case(accepting(MTU, 0), 0, 0, accepting(MTU, MTU)),
-    Check.HDRLEN_FEATURE: Case(accepting(GUEST_HDRLEN, 1), 1, 0, accepting(GUEST_HDRLEN, GUEST_HDRLEN)),
     Check.FEATURES_LATE: Case(
         accepting(7, 1).features(3, running=True), 1, 3, accepting(7, 1).features(1 | 1 << 26, running=True)
     ),
