@@ -18,13 +18,16 @@ from ringproof.live.recipes.recipe import recipe
 from ringproof.live.running import Asked, round_of
 from ringproof.live.session import Because, Options, Session
 from ringproof.live.tallies import Check
+from tests.live.fuzzing import fuzzer_compiler, run_fuzzer
 
 _RATE = 500_000
 _SHARE = 0.5
 _LONG = 10_000_000
 _SAMPLE = 500_000
 _KERNEL = 150_000
-_FORWARD = {"poll_completions": True, "batch": 32, "queue_size": 1024}
+_MESSAGES = 1_000_000
+_FORWARD = {"poll_completions": True, "batch": 64, "queue_size": 1024}
+"""How the front-end floods: it looks for what came back by itself, and wants no interrupts."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def measures() -> Iterator[Measure]:
         "at least 0.5", share >= _SHARE,
     )  # fmt: skip
     yield _flat()
+    yield _fuzzed()
     yield from _linux()
 
 
@@ -118,6 +122,21 @@ def _flat() -> Measure:
         "live: memory grown over 10,000,000 frames",
         f"{grown / 1024:,.0f} KiB after the first half, {max(long.memory) >> 20} MiB in all",
         "under 1 MiB", grown < 1 << 20 and not long.failed and long.frames >= _LONG,
+    )  # fmt: skip
+
+
+def _fuzzed() -> Measure:
+    """A million messages of a fuzzer that coverage guides, under AddressSanitizer."""
+    what, target = "live: protocol fuzzed", f"{_MESSAGES:,} messages, no crash or leak"
+    compiler = fuzzer_compiler()
+    if compiler is None:
+        return Measure(what, "not run: there is no clang with libFuzzer", target, False)
+    with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as folder:
+        report = run_fuzzer(Path(folder), _MESSAGES, compiler=compiler, limit=1200)
+    said = f"{report.messages:,} messages, {report.started:,} queues started, {report.chains:,} chains"
+    return Measure(
+        what, f"{said}, CRASH" if report.crash else said, target,
+        report.messages >= _MESSAGES and not report.crash,
     )  # fmt: skip
 
 

@@ -60,7 +60,8 @@ def _show(path: Path, judged: Judged, failed: dict[Check, Tally], console: Conso
     first = "" if judged.first <= 1 else f" from number {judged.first:,} on"
     console.print(
         f"\n{counted(judged.records - max(judged.first, 1) + 1, 'record')}{first}, {judged.seconds:.1f} s "
-        f"of the run, in {counted(judged.segments, 'segment')}: {counted(held, 'check')} held, {len(failed)} failed"
+        f"of the run, in {counted(judged.segments, 'segment')}: {counted(held, 'check')} held, "
+        f"{len(failed)} failed"
     )
     for said in _remarks(judged):
         console.print(escape(said), style="yellow")

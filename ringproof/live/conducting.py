@@ -18,7 +18,7 @@ from .recipes.food import food
 from .recipes.round import DRIVER_MAC, PARTNER_MAC
 from .recording import RecordingWriter
 from .schedule import Phase
-from .session import ALL_PROTOCOL, Because, Behaviour, Options, Session, View
+from .session import ALL_PROTOCOL, Because, Behaviour, Options, Session, Trouble, View
 from .tallies import Check, Tally
 from .trouble import silence, told
 
@@ -166,6 +166,7 @@ class _Service:
         self._ticked = 0.0
         self._over: float | None = None
         self._started: float | None = None
+        self._void = False
         self._injected_at: float | None = None
 
     def serve(self) -> None:
@@ -183,9 +184,7 @@ class _Service:
             if Because.FAILED in because:
                 self._excerpts.noticed(now - self._began)
             if Because.TROUBLE in because:
-                trouble, a, b = session.trouble()
-                self._outcome.trouble = told(trouble, a, b)
-                self._outcome.ended = "the front-end broke the protocol"
+                self._broken()
                 break
             if Because.CLOSED in because:
                 self._closed()
@@ -193,6 +192,13 @@ class _Service:
             if self._look(now):
                 break
         self._finish()
+
+    def _broken(self) -> None:
+        trouble, a, b = self._session.trouble()
+        self._outcome.trouble = told(trouble, a, b)
+        self._outcome.ended = "the front-end broke the protocol"
+        # Where memory went there are zeros since: what they look like is no doing of the driver's.
+        self._void = trouble is Trouble.MEMORY_GONE
 
     def _closed(self) -> None:
         front_end = self._conductor._front_end
@@ -343,6 +349,9 @@ class _Service:
             if number % 2:
                 outcome.wraps += queue.counts.wraps
                 outcome.largest = max(outcome.largest, queue.size)
+        if self._void:
+            outcome.shown = {}
+            return
         outcome.tallies = _added(outcome.tallies, session.tallies())
 
 

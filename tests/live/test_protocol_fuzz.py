@@ -6,7 +6,7 @@ import pytest
 
 from . import fuzzing
 
-MESSAGES = 100_000
+MESSAGES = 60_000
 """In one run of the tests; `make bench` runs a million and more."""
 
 
@@ -19,5 +19,5 @@ def test_fuzzed(tmp_path: Path) -> None:
     report = fuzzing.run_fuzzer(tmp_path, MESSAGES, compiler=compiler, limit=240)
     assert not report.crash, report.crash
     assert report.messages >= MESSAGES
-    assert report.started > 1000
-    assert report.chains > 10_000
+    assert report.started > 500
+    assert report.chains > 1_000

@@ -1,4 +1,4 @@
-"""What real front-ends do that a tidy one would not: regions shared twice, features never told, half a status."""
+"""What real front-ends do that a tidy one would not: regions shared twice, features untold, half a status."""
 
 from ringproof.live.session import ALL_PROTOCOL, Options
 from ringproof.live.tallies import Check
@@ -54,4 +54,3 @@ def test_a_status_that_is_not_whole_is_not_judged() -> None:
             assert peer.session.view().status_known is known
             judged = peer.session.tallies().get(Check.STATUS_ORDER)
             assert (judged.checked if judged else 0) == (len(told) if known else 0)
-
