@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from ..errors import EXIT_HELD, BadInputError, unknown_name
-from ..live.features import offered
+from ..live.features import BITS, OFFERED, offered
 from ..live.library import MAX_PAIRS
 from ..live.recipes.own import Own
 from ..live.recipes.recipe import RECIPES, Recipe, qemu_options
@@ -54,7 +54,7 @@ def _advise(socket: Path) -> None:
     help="Start a driver that is installed here, or (own) one behind ringproof_driver.h.",
 )
 @click.option("--round", "rounds", multiple=True, metavar="NAME", help="Of a recipe, only this round.")
-@click.option("--list", "listing", is_flag=True, help="List the rounds of the recipes, and the behaviours.")
+@click.option("--list", "listing", is_flag=True, help="List the recipes' rounds, the features offered, and the behaviours.")
 @click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="Wait here for a front-end.")
 @click.option("--quick", is_flag=True, help="A first answer: few rounds, few behaviours.")
 @click.option(
@@ -219,6 +219,7 @@ def _list(recipes: Sequence[str], quick: bool, given: _Given) -> int:
         click.echo(name)
         for one in found.rounds(quick=quick):
             click.echo(f"  {one.name:24} {one.words}")
+    click.echo("features\n  " + " ".join(sorted(OFFERED, key=BITS.__getitem__)))
     click.echo("behaviours")
     for phase in PHASES.values():
         click.echo(f"  {phase.name:24} {phase.words}")

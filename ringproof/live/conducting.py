@@ -25,6 +25,8 @@ from .trouble import silence, told
 _SLICE = 20_000
 """Microseconds for which the device serves before the rest is looked after."""
 _TICK = 0.1
+_LONGEST = 120
+"""Characters of what a front-end printed that are told."""
 _FED = 64
 """Frames that a driver which sends what it receives is given after each slice, on each pair."""
 _SETTLE = 0.3
@@ -147,7 +149,7 @@ def _given(connection: socket) -> int:
 
 def _last(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else "it printed nothing"
+    return lines[-1][:_LONGEST] if lines else "it printed nothing"
 
 
 class _Service:
@@ -203,10 +205,11 @@ class _Service:
     def _closed(self) -> None:
         front_end = self._conductor._front_end
         view = self._session.view()
-        if not any(queue.started for queue in view.queues):
-            self._outcome.left_out.append(silence(view))
-        elif front_end is not None and self._course.seconds is not None and self._over is None:
-            self._outcome.left_out.append(f"the front-end went before the end: {_last(front_end.log())}")
+        if said := silence(view):
+            self._outcome.left_out.append(said)
+        elif self._over is None and self._clock.rest:
+            printed = f": {_last(front_end.log())}" if front_end is not None else ""
+            self._outcome.left_out.append(f"the front-end went before {', '.join(self._clock.rest)}{printed}")
         self._outcome.ended = "the front-end closed the connection"
 
     def _answer(self, now: float) -> None:

@@ -80,6 +80,11 @@ class Clock:
         """Whether all phases were gone through."""
         return self.begun and self._at >= len(self._plan)
 
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """The phases that were not gone through to their end, by name."""
+        return tuple(phase.name for phase in self._plan[max(self._at, 0) :])
+
     def begin(self, accepted: int, now: float) -> None:
         """Traffic has begun, of a driver that accepted these features."""
         course = self.course
