@@ -1,6 +1,5 @@
 """``ringproof live``: a verdict per clause for a running driver, over a vhost-user socket."""
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -21,12 +20,10 @@ from ..live.recipes.recipe import recipe as find_recipe
 from ..live.running import Asked, run_recipe, serve
 from ..live.schedule import PHASES
 from ..outlet import ReaderGone
-from ..reporting.junit import junit
-from ..reporting.page import page
 from ..reporting.terminal import render
 from ..validation.report import ValidationReport
+from .reported import checked_places, told
 from .seconds import Seconds
-from .validate import _checked_places, _write, exit_code
 
 _RECIPES = ("own", *RECIPES)
 
@@ -54,7 +51,12 @@ def _advise(socket: Path) -> None:
     help="Start a driver that is installed here, or (own) one behind ringproof_driver.h.",
 )
 @click.option("--round", "rounds", multiple=True, metavar="NAME", help="Of a recipe, only this round.")
-@click.option("--list", "listing", is_flag=True, help="List the recipes' rounds, the features offered, and the behaviours.")
+@click.option(
+    "--list",
+    "listing",
+    is_flag=True,
+    help="List the recipes' rounds, the features offered, and the behaviours.",
+)
 @click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="Wait here for a front-end.")
 @click.option("--quick", is_flag=True, help="A first answer: few rounds, few behaviours.")
 @click.option(
@@ -145,7 +147,7 @@ def live(
         raise BadInputError("--hostile needs a driver that can be started again and again: give --recipe")
     if rounds and not recipes:
         raise BadInputError("--round is for recipes")
-    _checked_places(record, junit_file, html_file)
+    checked_places(record, junit_file, html_file)
     narrate = sys.stderr.isatty() and not as_json
     asked = Asked(
         traces, quick, hostile, chosen, withdrawn, pairs, queue_size, mtu, seconds, seed,
@@ -162,15 +164,7 @@ def live(
         if not as_json:
             with suppress(ReaderGone):
                 render(report, console, verbose=verbose)
-    if as_json:
-        documents = [report.to_json() for report in reports]
-        with suppress(ReaderGone):
-            click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
-    if junit_file is not None:
-        _write(junit_file, junit(reports))
-    if html_file is not None:
-        _write(html_file, page(reports))
-    return exit_code(reports)
+    return told(reports, as_json=as_json, junit_file=junit_file, html_file=html_file)
 
 
 def _found(name: str, given: _Given) -> Recipe:

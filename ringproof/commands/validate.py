@@ -1,10 +1,7 @@
 """``ringproof validate``: a verdict per clause for drivers behind the C ABI."""
 
-import json
-import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,17 +11,16 @@ import click
 from rich.console import Console
 
 from ..building import BuildError, build_driver
-from ..errors import EXIT_BAD_INPUT, EXIT_HELD, EXIT_REFUTED, EXIT_UNKNOWN, BadInputError
+from ..errors import BadInputError
 from ..impl.harness.reference_runner import QueueConfig
 from ..outlet import ReaderGone
-from ..reporting.junit import junit
-from ..reporting.page import page
 from ..reporting.terminal import render
 from ..validation.examination import examine
 from ..validation.library import LibraryError, entries
 from ..validation.options import Options
 from ..validation.report import ValidationReport
 from ..validation.variants import Variant, build_variants, check_variant
+from .reported import checked_places, told
 from .seconds import Seconds
 from .symbolic import HELP as SYMBOLIC_HELP
 from .symbolic import symbolic as explored
@@ -57,16 +53,6 @@ def _failed(library: Path, error: Exception) -> ValidationReport:
     """The report on what could not be tested at all."""
     message = " ".join(str(error).split())
     return ValidationReport(str(library), "error", (), 0, 0.0, message=message, library=library)
-
-
-def exit_code(reports: Sequence[ValidationReport]) -> int:
-    """2 if a driver could not be tested, else 1 if one failed, else 3 if the time was up first, else 0."""
-    verdicts = {report.verdict for report in reports}
-    if "error" in verdicts:
-        return EXIT_BAD_INPUT
-    if "fail" in verdicts:
-        return EXIT_REFUTED
-    return EXIT_UNKNOWN if "incomplete" in verdicts else EXIT_HELD
 
 
 def _flags(text: str | None, source: Path | None) -> tuple[str, ...]:
@@ -131,35 +117,6 @@ def _built(source: Path, plain: bool, flags: Sequence[str], timeout: float) -> _
             missing.append(f"the build that tells {each.kind}: {error}")
     missing += [f"in the build that tells coverage: {each.remark}" for each in variants if each.remark]
     return _Target(library, tuple(variants), tuple(missing))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a report whole or not at all. Raises BadInputError when it cannot be written."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            part.chmod(0o644)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _checked_places(*paths: Path | None) -> None:
-    """Refuse to begin what could not be written down in the end."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir() or not path.parent.is_dir():
-            raise BadInputError(f"{path}: cannot be written: {'a' if path.is_dir() else 'no such'} directory")
-        try:
-            tempfile.TemporaryFile(dir=path.parent).close()
-        except OSError as error:
-            raise BadInputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 @click.command()
@@ -249,7 +206,7 @@ def validate(
 
     Virtqueue code behind ringproof_driver.h, a whole network driver behind ringproof_net_driver.h, or both.
     """
-    _checked_places(junit_file, html_file)
+    checked_places(junit_file, html_file)
     if not libraries and source is None:
         raise BadInputError(
             "nothing to validate: give a library, or --source DIR (see ringproof validate --help)"
@@ -274,15 +231,7 @@ def validate(
     console = Console(highlight=False, soft_wrap=True)
     show = None if as_json else lambda report: render(report, console, verbose=verbose)
     reports = [_validated(target, options, hostile, show) for target in targets]
-    if as_json:
-        documents = [report.to_json() for report in reports]
-        with suppress(ReaderGone):
-            click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2))
-    if junit_file is not None:
-        _write(junit_file, junit(reports))
-    if html_file is not None:
-        _write(html_file, page(reports))
-    return exit_code(reports)
+    return told(reports, as_json=as_json, junit_file=junit_file, html_file=html_file)
 
 
 def _validated(
