@@ -6,6 +6,8 @@ from rich.markup import escape
 
 from ..building import c_sources
 from ..errors import unknown_name
+from ..live.checks import LIVE_CHECKS
+from ..live.verdicts import COURSE
 from ..proofs.mutants.registry import DESCRIBED, MUTANTS, STEPS_ONLY
 from ..proofs.theorems import THEOREMS
 from ..validation.asked import CAMPAIGN, base
@@ -95,6 +97,22 @@ def _net_check(name: str) -> list[str]:
     ]
 
 
+def _live_checks() -> dict[str, tuple[str, str]]:
+    """Checks that only live runs have: what each serves, and its words."""
+    shared = {check.name for check in VERDICTS.values()}
+    own = {check.name: (check.clause, check.sentence) for check in LIVE_CHECKS.values()}
+    return {name: said for name, said in {**own, **COURSE}.items() if name not in shared}
+
+
+def _live_check(name: str) -> list[str]:
+    source, words = _live_checks()[name]
+    return [
+        f"[bold]{escape(name)}[/]   [dim]check of ringproof live[/]",
+        escape(words),
+        f"  source  {escape(source)}",
+    ]
+
+
 def _hostile_check(name: str) -> list[str]:
     clause, words = hostile_checks()[name]
     oracle = clause.startswith("oracle")
@@ -154,6 +172,8 @@ def _overview() -> list[str]:
     lines += [f"  {name:28} {escape(source)}" for name, (source, _) in CAMPAIGN.items()]
     lines += ["", "[bold]checks of validate, of whole network drivers[/]"]
     lines += [f"  {name:28} {escape(check.words)}" for name, check in net_checks().items()]
+    lines += ["", "[bold]checks of live runs alone[/]"]
+    lines += [f"  {name:28} {escape(words)}" for name, (_, words) in _live_checks().items()]
     lines += ["", "[bold]checks of validate --hostile[/]"]
     lines += [f"  {name:28} {escape(words)}" for name, (_, words) in hostile_checks().items()]
     lines += ["", "[bold]clauses of VIRTIO 1.3[/]"]
@@ -175,6 +195,7 @@ def _in_words(name: str) -> list[str]:
     parts += [_check(name)] if name in checks else []
     parts += [_campaign_check(base(name))] if base(name) in CAMPAIGN else []
     parts += [_net_check(name)] if name in net_checks() else []
+    parts += [_live_check(name)] if name in _live_checks() else []
     parts += [_hostile_check(name)] if name in hostile_checks() else []
     clause = name.removeprefix("clause-")
     parts += [_clause(one) for one in ([DEMANDS[clause]] if clause in DEMANDS else _section(clause))]
@@ -189,6 +210,7 @@ def _in_words(name: str) -> list[str]:
         *checks,
         *CAMPAIGN,
         *net_checks(),
+        *_live_checks(),
         *hostile_checks(),
         *DEMANDS,
     ]

@@ -9,6 +9,7 @@ from ..validation.report import CheckVerdict, Exhibit, Stage, ValidationReport, 
 from .checks import LIVE_CHECKS, LiveCheck
 from .features import names
 from .outcome import Injected, RoundOutcome
+from .schedule import PHASES
 from .tallies import Check
 
 _STATUS = (Check.STATUS_CLEARED, Check.STATUS_AFTER_FAILED, Check.STATUS_ORDER)
@@ -38,6 +39,23 @@ _WHY: dict[str, str] = {
     "2.7.3a": "every guest here is little endian",
 }
 """Why no check of a live run judges a clause, where it is not simply how it is observed."""
+
+
+COURSE: dict[str, tuple[str, str]] = {
+    "indices-wrap": ("2.7.13.3/n1", "Indices run through 65535 and on from 0."),
+    "does-without": ("2.2.1e", "A driver sends though a feature is not offered."),
+    "legacy-followed": ("2.2.3a", "Without VERSION_1 frames come by the legacy interface."),
+    "no-complaint": (
+        "oracle: what the system says of itself",
+        "The system that is tested prints nothing that says of damage, or of a device that breaks the rules.",
+    ),
+    **{
+        f"bears-{phase.name}": (", ".join(phase.serves), f"Frames go on while the device {phase.words}.")
+        for phase in PHASES.values()
+        if phase.serves
+    },
+}
+"""Checks of the course of a run, beside those of its records: what each serves, and its words."""
 
 
 def unseen() -> dict[str, str]:

@@ -7,7 +7,7 @@ from ringproof.live.features import bits, offered
 from ringproof.live.outcome import Injected, PhaseOutcome, RoundOutcome, Shown
 from ringproof.live.schedule import PHASES
 from ringproof.live.tallies import Check, Tally
-from ringproof.live.verdicts import report_on
+from ringproof.live.verdicts import COURSE, report_on
 from ringproof.validation.report import ValidationReport
 from ringproof.validation.standing import standings
 
@@ -119,3 +119,14 @@ def test_features_go_with_what_they_require() -> None:
     assert without & bits(("GUEST_TSO4",))
     assert not offered(pairs=1) & bits(("MQ",))
     assert offered(pairs=2) & bits(("MQ",))
+
+
+def test_every_check_of_a_report_can_be_explained() -> None:
+    """What a report names is either a check of the monitor or one of the course, with words."""
+    done = [PhaseOutcome(phase, 5, True) for phase in PHASES.values()]
+    report = report_on("d", [_round(phases=done)])
+    known = {check.name for check in LIVE_CHECKS.values()} | set(COURSE)
+    assert {check.name for check in report.checks} <= known
+    for check in report.checks:
+        if check.name in COURSE:
+            assert check.clause == COURSE[check.name][0]
