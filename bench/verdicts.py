@@ -3,6 +3,7 @@
 It takes a quarter of an hour, and the machine to itself: a guest that gets no processor is slow to kick.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def table(reports: Sequence[ValidationReport]) -> str:
         ", ".join(hidden) + ".",
         "",
     ]
-    return "\n".join(lines)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def _row(clause: str, standings: Sequence[Standing]) -> str:
