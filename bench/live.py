@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from ringproof.building import build_driver, c_sources
 from ringproof.live.checks import LIVE_CHECKS
@@ -22,6 +23,8 @@ from tests.live.fuzzing import fuzzer_compiler, run_fuzzer
 
 _RATE = 500_000
 _SHARE = 0.5
+_FRAMES = 4_000_000
+_TIMES = 7
 _LONG = 10_000_000
 _SAMPLE = 500_000
 _KERNEL = 150_000
@@ -95,17 +98,21 @@ class Measure:
 
 def measures() -> Iterator[Measure]:
     """Yield every figure of live runs."""
-    frames = 3_000_000
-    plain, watched = served(frames, plain=True), served(frames, plain=False)
-    clean = not watched.failed
-    share = watched.rate / plain.rate
-    said = "" if clean else f", FAILED {', '.join(watched.failed)}"
+    plain, watched = list[float](), list[float]()
+    failed = list[str]()
+    for _ in range(_TIMES):  # one after the other: what else the machine does concerns both
+        plain.append(served(_FRAMES, plain=True).rate)
+        one = served(_FRAMES, plain=False)
+        watched.append(one.rate)
+        failed += one.failed
+    rate, share = median(watched), median(watched) / median(plain)
+    said = f", FAILED {', '.join(failed)}" if failed else ""
     yield Measure(
-        "live: frames a second, all clauses on", f"{watched.rate:,.0f} frames/s{said}", "at least 500,000",
-        watched.rate >= _RATE and clean,
+        "live: frames a second, all clauses on", f"{rate:,.0f} frames/s{said}", "at least 500,000",
+        rate >= _RATE and not failed,
     )  # fmt: skip
     yield Measure(
-        "live: of a plain device's, same front-end", f"{share:.2f} of {plain.rate:,.0f} frames/s",
+        "live: of a plain device's, same front-end", f"{share:.2f} of {median(plain):,.0f} frames/s",
         "at least 0.5", share >= _SHARE,
     )  # fmt: skip
     yield _flat()
