@@ -75,6 +75,7 @@ class Conductor:
     _phases: _Phases = field(default_factory=_Phases)
     _writer: RecordingWriter | None = None
     _front_end: Running | None = None
+    _interrupted: bool = False
 
     def __post_init__(self) -> None:
         course = self.course
@@ -112,9 +113,12 @@ class Conductor:
         course, end = self.course, None
         if course.wait is not None:
             end = time.monotonic() + course.wait
-        while (connection := self.listening.accept(0.2)) is None:
+        while (connection := self._accepted()) is None:
             if self._front_end is not None and self._front_end.poll() is not None:
                 self._ended(f"the front-end ended before it connected: {_last(self._front_end.log())}")
+                return
+            if self._interrupted:
+                self._ended("interrupted before a front-end connected")
                 return
             if end is not None and time.monotonic() > end:
                 self._ended(f"no front-end connected within {course.wait:g} s")
@@ -123,6 +127,14 @@ class Conductor:
         with Session(self._options()) as session:
             session.connect(_given(connection))
             _Service(self, session).serve()
+
+    def _accepted(self) -> socket | None:
+        """The front-end, if it connects in a moment; Ctrl-C ends the wait as the time does."""
+        try:
+            return self.listening.accept(0.2)
+        except KeyboardInterrupt:
+            self._interrupted = True
+            return None
 
     def _ended(self, words: str) -> None:
         self.outcome.ended = words
@@ -172,28 +184,38 @@ class _Service:
         self._injected_at: float | None = None
 
     def serve(self) -> None:
-        """Serve until the course is over, the front-end goes, or breaks the protocol."""
-        session = self._session
-        while True:
-            because = session.run(_SLICE)
-            now = time.monotonic()
-            if self._course.fed:
-                self._feed()
-            if Because.FRAMES in because:
-                self._answer(now)
-            if Because.SEGMENT in because:
-                self._excerpts.take()
-            if Because.FAILED in because:
-                self._excerpts.noticed(now - self._began)
-            if Because.TROUBLE in because:
-                self._broken()
-                break
-            if Because.CLOSED in because:
-                self._closed()
-                break
-            if self._look(now):
-                break
+        """Serve until the course is over, the front-end goes or breaks the protocol, or it is interrupted."""
+        try:
+            while not self._slice():
+                pass
+        except KeyboardInterrupt:  # what was seen until then is still a report
+            self._leave_out("interrupted")
         self._finish()
+
+    def _slice(self) -> bool:
+        """Let the device work for a while, and see to the rest; whether the round is over."""
+        because = self._session.run(_SLICE)
+        now = time.monotonic()
+        if self._course.fed:
+            self._feed()
+        if Because.FRAMES in because:
+            self._answer(now)
+        if Because.SEGMENT in because:
+            self._excerpts.take()
+        if Because.FAILED in because:
+            self._excerpts.noticed(now - self._began)
+        if Because.TROUBLE in because:
+            self._broken()
+            return True
+        if Because.CLOSED in because:
+            self._closed()
+            return True
+        return self._look(now)
+
+    def _leave_out(self, words: str) -> None:
+        """Say that something was not gone through; the same once, however often it comes."""
+        if words not in self._outcome.left_out:
+            self._outcome.left_out.append(words)
 
     def _broken(self) -> None:
         trouble, a, b = self._session.trouble()
@@ -206,10 +228,10 @@ class _Service:
         front_end = self._conductor._front_end
         view = self._session.view()
         if said := silence(view):
-            self._outcome.left_out.append(said)
+            self._leave_out(said)
         elif self._over is None and self._clock.rest:
             printed = f": {_last(front_end.log())}" if front_end is not None else ""
-            self._outcome.left_out.append(f"the front-end went before {', '.join(self._clock.rest)}{printed}")
+            self._leave_out(f"the front-end went before {', '.join(self._clock.rest)}{printed}")
         self._outcome.ended = "the front-end closed the connection"
 
     def _answer(self, now: float) -> None:
@@ -230,7 +252,7 @@ class _Service:
             self._deliver(0, frame)
         turned = self._conductor.listening.turn_away()
         if turned:
-            self._outcome.left_out.append("another front-end connected meanwhile, and was turned away")
+            self._leave_out("another front-end connected meanwhile, and was turned away")
         view = self._session.view()
         sent = _transmitted(view)
         course = self._course
@@ -252,9 +274,7 @@ class _Service:
             self._session.behave(Behaviour(), json.dumps({"phase": "end", "words": "completes what is out"}))
             self._over = now + _SETTLE
         elif course.seconds is not None and now - self._began > course.seconds + (course.wait or 30.0):
-            self._outcome.left_out.append(
-                silence(view) or "nothing was transmitted" if not sent else "the time was up"
-            )
+            self._leave_out(silence(view) or "nothing was transmitted" if not sent else "the time was up")
             self._over = now
         front_end = self._conductor._front_end
         return front_end is not None and front_end.poll() is not None and self._over is not None
@@ -313,7 +333,7 @@ class _Service:
 
     def _stopped(self, waited: float, now: float, words: str) -> None:
         self._session.stall(round(waited * 1000), 1)
-        self._outcome.left_out.append(f"{words} in {waited:.1f} s")
+        self._leave_out(f"{words} in {waited:.1f} s")
         self._over = now
 
     def _inject(self, now: float) -> None:

@@ -46,9 +46,8 @@ class RoundOutcome:
     """One connection of a front-end, or several of the same kind.
 
     ``accepted`` are its features, None if it never got so far; ``transmitted`` are chains of all transmit
-    queues, ``received`` frames delivered;
-    ``wraps`` how often an avail_idx passed 65535. ``ended`` says how it came to
-    its end, one line; ``trouble`` what was wrong with the front-end's messages, "" for nothing;
+    queues, ``received`` frames delivered; ``wraps`` how often an avail_idx passed 65535. ``ended`` says how
+    it came to its end, one line; ``trouble`` what was wrong with the front-end's messages, "" for nothing;
     ``complaints`` are lines in which the system under test says that something is wrong with itself.
     ``injected_done``: the device broke the rule it was to break; ``after`` says what the driver did then,
     ``went_early`` that it ended.

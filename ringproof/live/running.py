@@ -11,6 +11,7 @@ from ..validation.report import RECORDING, ValidationReport
 from .conducting import Conductor
 from .course import INJECTIONS, Course
 from .features import offered
+from .library import load_library
 from .listening import Listening
 from .outcome import Injected, RoundOutcome
 from .recipes.front_end import FrontEnd
@@ -63,6 +64,7 @@ def run_recipe(found: Recipe, asked: Asked, names: Sequence[str] = ()) -> Valida
     Raises Missing if the driver is not there, BadInputError for a name nobody knows.
     """
     found.check()
+    load_library()
     asked = replace(asked, traces=asked.traces / found.name)
     rounds = _chosen(found.rounds(quick=asked.quick and not names), names, found.name)
     outcomes = []
@@ -82,6 +84,7 @@ def serve(
 
     ``{socket}`` in a word of the command stands for the socket's path. Raises BadInputError.
     """
+    load_library()  # which may have to be built: no front-end is to wait for that
     with tempfile.TemporaryDirectory(prefix="ringproof-live-") as folder:
         place = socket or Path(folder) / "socket"
         with Listening(place) as listening:

@@ -1,12 +1,17 @@
 """`ringproof live`: a driver judged over a socket, one that is broken caught, and every bad use one line."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ringproof.cli import run
 from ringproof.commands.build import build_shipped
+from ringproof.live.frontend import run_frontend
 
 BAD_USES = {
     (): "nothing to serve: give --recipe, --socket or -- COMMAND",
@@ -96,3 +101,24 @@ def test_a_broken_driver_is_caught_and_shown(tmp_path: Path, capsys: pytest.Capt
     assert "the monitor that ran live counted the same" in capsys.readouterr().out
     assert run(["replay", str(recordings[0]), "--c"]) == 2
     assert "which no driver is run on" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_run_with_its_report(tmp_path: Path) -> None:
+    """Whoever serves a socket by hand stops it when he has seen enough, and is told what that was."""
+    path = tmp_path / "s"
+    words = ["live", "--socket", str(path), "--seconds", "600", "--traces", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ringproof", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as served:
+        assert served.stderr is not None
+        said = served.stderr.readline() + served.stderr.readline()
+        assert f"waiting at {path}" in said
+        assert "share=on" in said
+        with run_frontend(path, build_shipped(None), mode="paced", seconds=60):
+            time.sleep(3)
+            served.send_signal(signal.SIGINT)
+            out, _ = served.communicate(timeout=30)
+    assert served.returncode == 3
+    assert "left out: run: interrupted" in out
+    assert not path.exists()
