@@ -29,6 +29,8 @@ _LONGEST = 120
 """Characters of what a front-end printed that are told."""
 _FED = 64
 """Frames that a driver which sends what it receives is given after each slice, on each pair."""
+_OCCASION, _AFTERMATH = 20.0, 2.5
+"""Seconds within which a rule can be broken, and for which a driver is watched then."""
 _SETTLE = 0.3
 """Seconds the device goes on after the last phase, so that what is out is completed and judged."""
 
@@ -295,14 +297,14 @@ class _Service:
         said = json.dumps({"phase": phase.name, "words": phase.words})
         self._session.behave(phase.behaviour, said)
 
-    def _end_phase(self) -> None:
+    def _end_phase(self, *, stalled: bool = False) -> None:
+        """The phase is over; that nothing came in it says something only if it was waited for."""
         phases = self._phases
         if phases.phase is None:
             return
-        chains = phases.last - phases.chains
-        expected = self._course.traffic == "steady" and not self._course.inject
-        done = PhaseOutcome(phases.phase, chains, phases.flowed if expected else (True if chains else None))
-        self._outcome.phases.append(done)
+        chains = _transmitted(self._session.view()) - phases.chains
+        flowed = False if stalled else True if chains else None
+        self._outcome.phases.append(PhaseOutcome(phases.phase, chains, flowed))
         phases.phase = None
 
     def _watch(self, sent: int, now: float) -> None:
@@ -317,8 +319,7 @@ class _Service:
             return
         quiet = now - phases.quiet_since
         if self._course.traffic == "steady" and not self._course.inject and quiet > self._course.stall:
-            phases.flowed = False
-            self._end_phase()
+            self._end_phase(stalled=True)
             self._stopped(quiet, now, "the driver stopped, and sent nothing more")
 
     def _await(self, view: View, now: float) -> None:
@@ -341,16 +342,17 @@ class _Service:
         if self._injected_at is None:
             self._session.inject(self._course.inject)
             self._injected_at = now
-            self._over = now + 4.0
-        elif self._session.injected() and self._over is not None:
-            self._over = min(self._over, now + 2.0)
+            self._over = now + _OCCASION
+        elif self._over is not None and not self._outcome.injected_done and self._session.injected():
+            self._outcome.injected_done = True
+            self._over = min(self._over, now + _AFTERMATH)
 
     def _finish(self) -> None:
         """Take what the session knows before it goes."""
         session, outcome = self._session, self._outcome
         self._end_phase()
         session.cut()
-        outcome.injected_done = session.injected()
+        outcome.injected_done |= session.injected()
         front_end = self._conductor._front_end
         if front_end is not None:  # before the device is gone: what it says of that is no complaint
             accused = set(front_end.accusations()) if self._course.inject else set()
@@ -359,7 +361,8 @@ class _Service:
             outcome.went_early = front_end is not None and front_end.poll() is not None
             since = self._phases.quiet_since
             idle = time.monotonic() - since
-            outcome.after = "it stopped using the queue" if idle > 1.0 else "it went on sending"
+            silent = f"nothing was sent in the last {idle:.1f} s it was watched"
+            outcome.after = silent if idle > 1.0 else "it went on sending"
         outcome.shown = self._excerpts.finish(time.monotonic() - self._began)
         view = session.view()
         outcome.accepted = view.accepted if view.features_known else None

@@ -31,7 +31,8 @@ class Shown:
 class Injected:
     """What a driver did when its device broke a rule: ``fault`` is one line, "" if it bore it.
 
-    ``code`` is that of `ringproof validate --hostile`, ``done`` says that there was an occasion.
+    ``code`` is that of `ringproof validate --hostile`, ``done`` says that there was an occasion, ``beside``
+    that there can be none: the driver has not accepted what it takes.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Injected:
     done: bool
     fault: str = ""
     after: str = ""
+    beside: bool = False
 
 
 @dataclass(slots=True)

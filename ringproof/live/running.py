@@ -10,7 +10,7 @@ from ..errors import BadInputError
 from ..validation.report import RECORDING, ValidationReport
 from .conducting import Conductor
 from .course import INJECTIONS, Course
-from .features import offered
+from .features import bits, offered
 from .library import load_library
 from .listening import Listening
 from .outcome import Injected, RoundOutcome
@@ -20,6 +20,8 @@ from .verdicts import report_on
 
 _SHORTEST_WAIT = 30.0
 _SHORTEST_SILENCE = 6.0
+_TAKES = {"F9": "IN_ORDER"}
+"""Ways to break the rules that there are only with a feature."""
 _WAITS = 4.0
 """A front-end may take so many times as long to begin as it does on an unoccupied machine."""
 
@@ -157,14 +159,16 @@ def _broken(found: Recipe, asked: Asked, folder: Path) -> Iterator[RoundOutcome]
 def judged(code: str, words: str, outcome: RoundOutcome) -> Injected:
     """What a driver made of a device that broke a rule."""
     fault = ""
-    if outcome.injected_done:
+    lacking = code in _TAKES and not (outcome.accepted or 0) & bits((_TAKES[code],))
+    done = outcome.injected_done and not lacking
+    if done:
         if outcome.complaints:
             fault = outcome.complaints[0]
         elif outcome.went_early:
             fault = f"it ended: {outcome.ended}"
         else:
             fault = outcome.trouble
-    return Injected(code, words, outcome.injected_done, fault, outcome.after)
+    return Injected(code, words, done, fault, outcome.after, lacking)
 
 
 def _apart(outcome: RoundOutcome, injected: Injected) -> RoundOutcome:

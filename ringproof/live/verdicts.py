@@ -76,7 +76,7 @@ def report_on(
     verdict = _verdict(checks, outcomes)
     told = [*left_out, *(f"{outcome.name}: {said}" for outcome in outcomes for said in outcome.left_out)]
     part = _hostile(driver, outcomes) if hostile else None
-    worst: Verdict = "fail" if part is not None and part.verdict == "fail" else verdict
+    worst = _worse(verdict, part.verdict) if part is not None else verdict
     return ValidationReport(
         driver,
         worst,
@@ -101,6 +101,11 @@ def _verdict(checks: Sequence[Reported], outcomes: Sequence[RoundOutcome]) -> Ve
     if not any(outcome.exercised for outcome in outcomes) or any(one.left_out for one in outcomes):
         return "incomplete"
     return "pass"
+
+
+def _worse(one: Verdict, other: Verdict) -> Verdict:
+    order: tuple[Verdict, ...] = ("fail", "error", "incomplete", "pass")
+    return min(one, other, key=order.index)
 
 
 def _checks(outcomes: Sequence[RoundOutcome]) -> Iterator[Reported]:
@@ -223,7 +228,7 @@ def _hostile(driver: str, outcomes: Sequence[RoundOutcome]) -> ValidationReport:
             every.setdefault(injected.code, []).append(injected)
     checks = tuple(_bore(code, found) for code, found in sorted(every.items(), key=_by_number))
     failed = any(check.verdict == "fail" for check in checks)
-    short = any(check.verdict == "not exercised" for check in checks) or not checks
+    short = not checks or any(not one.done and not one.beside for found in every.values() for one in found)
     return ValidationReport(
         driver, "fail" if failed else "incomplete" if short else "pass", checks,
         sum(one.done for found in every.values() for one in found), 0.0, unit="injections",
@@ -241,6 +246,7 @@ def _bore(code: str, found: Sequence[Injected]) -> Reported:
         return Reported(name, clause, "fail", f"{wrong[0].words}: {wrong[0].fault}")
     done = [injected for injected in found if injected.done]
     if not done:
-        return Reported(name, clause, "not exercised", f"{found[0].words}: there was no occasion")
+        why = "the driver has not accepted what it takes" if found[0].beside else "there was no occasion"
+        return Reported(name, clause, "not exercised", f"{found[0].words}: {why}")
     after = "; ".join(dict.fromkeys(f"{one.words}: {one.after or 'it went on'}" for one in done))
     return Reported(name, clause, "pass", after)

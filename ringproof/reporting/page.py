@@ -24,6 +24,7 @@ def page(reports: Sequence[ValidationReport]) -> str:
         version=__version__,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         slug=_slug,
+        verb="live" if all(report.unseen for report in reports) else "validate",
     )
 
 
@@ -44,6 +45,7 @@ def _one(number: int, report: ValidationReport) -> dict[str, object]:
 
 
 def _part(name: str, part: ValidationReport, report: ValidationReport) -> dict[str, object]:
+    verdicts = {check.name: check.verdict for check in part.checks}
     return {
         "name": name,
         "report": part,
@@ -52,7 +54,13 @@ def _part(name: str, part: ValidationReport, report: ValidationReport) -> dict[s
             (check, _level(check)) for check in sorted(part.checks, key=lambda check: ORDER[check.verdict])
         ],
         "exhibits": [
-            (exhibit, looking(exhibit), replaying(exhibit, report.library)) for exhibit in part.exhibits
+            (
+                exhibit,
+                verdicts.get(exhibit.check, "fail"),
+                looking(exhibit),
+                replaying(exhibit, report.library),
+            )
+            for exhibit in part.exhibits
         ],
         "rate": round(part.operations / part.seconds) if part.seconds else 0,
     }

@@ -34,7 +34,8 @@ ACCUSATIONS = re.compile(
 _OWN_TROUBLE = re.compile(
     "|".join(
         (
-            r"BUG:|Oops|Kernel panic|\bKASAN\b|\bKCSAN\b|\bUBSAN\b|general protection|unable to handle",
+            r"BUG:|kernel BUG|Oops",
+            r"Kernel panic|\bKASAN\b|\bKCSAN\b|\bUBSAN\b|general protection|unable to handle",
             r"WARNING: (?:CPU|possible)|invalid opcode|double fault|Call Trace|page allocation failure",
             r"rcu.*stall|soft lockup|blocked for more than",
             r"[Ss]egmentation fault|\bPANIC\b|\bASSERT\b|X64 Exception|core dumped|terminate called",
