@@ -94,7 +94,8 @@ DEFECTS: dict[str, Defect] = {
     "X8": Defect("a queue size that is no power of two is accepted", frozenset(), {"queue_size": 48},
                  trouble=Trouble.QUEUE_SIZE),
     "X9": _defect("NO_NOTIFY is obeyed though EVENT_IDX was negotiated", Check.FLAGS_HEEDED, offered=EVENT,
-                  queue_size=16, batch=16, frames=2000, course=(Behaviour(distract=True, seed=1),)),
+                  queue_size=16, batch=16, frames=500, mode="paced",
+                  course=(Behaviour(distract=True, seed=1),)),
 }  # fmt: skip
 """By the name of the mutant."""
 
