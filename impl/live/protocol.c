@@ -66,13 +66,11 @@ static enum rpl_answer reset_owner(struct rpl_session *session)
     return RPL_ANSWER_DONE;
 }
 
-#define STATUS_ACKNOWLEDGE 1u
-
 static void set_status_to(struct rpl_session *session, uint8_t status)
 {
     /* QEMU makes most of it up, and DPDK leaves out what comes before FEATURES_OK: a status that does not begin as
      * a driver's must is not the driver's, and says nothing of it. */
-    if (session->status == 0 && status > STATUS_ACKNOWLEDGE)
+    if (session->status == 0 && status > RPL_STATUS_ACKNOWLEDGE)
         session->status_in_part = true;
     session->status_known = !session->status_in_part;
     if (session->status_known)

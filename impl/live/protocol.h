@@ -18,6 +18,7 @@
 
 #define RPL_VRINGS (2 * RPL_MAX_PAIRS)
 #define RPL_NO_QUEUE 0xffu /* of records that concern none */
+#define RPL_STATUS_ACKNOWLEDGE 1u /* VIRTIO 1.3 section 2.1: what a driver sets first */
 #define RPL_CONFIG_BYTES 12u /* of virtio_net_config: mac, status, max_virtqueue_pairs, mtu */
 
 /* One queue as messages describe it; addresses are the front-end's own. */

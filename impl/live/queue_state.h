@@ -194,6 +194,8 @@ struct rplq_writer {
 
 static inline void rplq_put(struct rplq_writer *writer, const void *bytes, uint32_t count)
 {
+    if (count == 0) /* then there need not be any bytes to point to */
+        return;
     if (writer->used + count > sizeof(writer->bytes)) {
         rpl_put(writer->recorder, writer->bytes, writer->used);
         writer->used = 0;

@@ -3,7 +3,6 @@
 #include "frame.h"
 #include "protocol.h"
 
-#define STATUS_ACKNOWLEDGE 1u
 #define STATUS_DRIVER 2u
 #define STATUS_DRIVER_OK 4u
 #define STATUS_FEATURES_OK 8u
@@ -82,7 +81,7 @@ void rpl_state_status(struct rpl_session *session, uint8_t before, uint8_t after
     rpl_check(log, RPL_STATUS_CLEARED, after == 0 || (before & ~after & 0xff) == 0, before, after);
     rpl_check(log, RPL_STATUS_AFTER_FAILED, !(before & STATUS_FAILED) || after == 0 || after == before, before,
               after);
-    ordered = (!(after & STATUS_DRIVER) || (after & STATUS_ACKNOWLEDGE)) &&
+    ordered = (!(after & STATUS_DRIVER) || (after & RPL_STATUS_ACKNOWLEDGE)) &&
               (!(after & STATUS_FEATURES_OK) || (after & STATUS_DRIVER)) &&
               (!(after & STATUS_DRIVER_OK) ||
                ((after & STATUS_DRIVER) && (!modern || (after & STATUS_FEATURES_OK))));

@@ -11,14 +11,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ..errors import EXIT_HELD, BadInputError, unknown_name
+from ..errors import EXIT_HELD, BadInputError
 from ..live.features import BITS, OFFERED, offered
 from ..live.library import MAX_PAIRS
 from ..live.recipes.own import Own
 from ..live.recipes.recipe import RECIPES, Recipe, qemu_options
 from ..live.recipes.recipe import recipe as find_recipe
 from ..live.running import Asked, run_recipe, serve
-from ..live.schedule import PHASES
+from ..live.schedule import PHASES, phases
 from ..outlet import ReaderGone
 from ..reporting.terminal import render
 from ..validation.report import ValidationReport
@@ -154,7 +154,7 @@ def live(
         round(patience * 1000), record,
         (lambda said: click.echo(f"  {said}", err=True)) if narrate else None,
     )  # fmt: skip
-    _known(chosen)
+    phases(0, chosen=chosen)
     offered(withdrawn)
     console = Console(highlight=False, soft_wrap=True)
     reports = []
@@ -198,12 +198,6 @@ def _fitting(given: _Given, recipes: Sequence[str]) -> None:
         raise BadInputError("--driver is of the recipe own: give --recipe own with it")
     if (given.kernel is not None or given.modules is not None) and "linux" not in recipes:
         raise BadInputError("--kernel and --modules are of the recipe linux: give --recipe linux with them")
-
-
-def _known(chosen: Sequence[str]) -> None:
-    for name in chosen:
-        if name not in PHASES:
-            raise unknown_name("behaviour", name, PHASES)
 
 
 def _list(recipes: Sequence[str], quick: bool, given: _Given) -> int:

@@ -15,11 +15,10 @@ from .listening import Listening
 from .outcome import PhaseOutcome, RoundOutcome
 from .partner import Partner
 from .recipes.food import food
-from .recipes.round import DRIVER_MAC, PARTNER_MAC
+from .recipes.round import DRIVER_MAC, PARTNER_MAC, octets
 from .recording import RecordingWriter
 from .schedule import Phase
 from .session import ALL_PROTOCOL, Because, Behaviour, Options, Session, Trouble, View
-from .tallies import Check, Tally
 from .trouble import silence, told
 
 _SLICE = 20_000
@@ -50,16 +49,12 @@ class Running(Protocol):
     def accusations(self) -> list[str]:
         """Those of them in which it says that its device breaks the rules."""
 
-    def said(self) -> list[str]:
-        """Facts that it printed."""
-
 
 @dataclass(slots=True)
 class _Phases:
     """The phase that is on, and what the driver did in it."""
 
     phase: Phase | None = None
-    began: float = 0.0
     chains: int = 0
     quiet_since: float = 0.0
     last: int = 0
@@ -74,15 +69,13 @@ class Conductor:
     listening: Listening
     start: Callable[[], AbstractContextManager[Running]] | None = None
     outcome: RoundOutcome = field(init=False)
-    _phases: _Phases = field(default_factory=_Phases)
     _writer: RecordingWriter | None = None
     _front_end: Running | None = None
     _interrupted: bool = False
 
     def __post_init__(self) -> None:
         course = self.course
-        self.outcome = RoundOutcome(course.name, course.words, course.offered, pairs=course.pairs)
-        self.outcome.recording = course.record
+        self.outcome = RoundOutcome(course.name, course.words, course.offered)
 
     def run(self) -> RoundOutcome:
         """Run the round to its end.
@@ -99,7 +92,6 @@ class Conductor:
                 with self.start() as front_end:
                     self._front_end = front_end
                     self._connected()
-                    self.outcome.said = tuple(front_end.said())
         finally:
             if self._writer is not None:
                 self._writer.close()
@@ -127,7 +119,7 @@ class Conductor:
                 return
         self._tell(f"{course.name}: connected")
         with Session(self._options()) as session:
-            session.connect(_given(connection))
+            session.connect(connection.detach())
             _Service(self, session).serve()
 
     def _accepted(self) -> socket | None:
@@ -148,17 +140,8 @@ class Conductor:
             device_features=course.offered, protocol_features=int(ALL_PROTOCOL),
             pairs=course.pairs, patience_ms=course.patience_ms,
             mtu=course.mtu, queue_size=course.queue_size or 0, keep=self._writer is not None, frames=True,
-            mac=_octets(DRIVER_MAC), partner=_octets(PARTNER_MAC),
+            mac=octets(DRIVER_MAC), partner=octets(PARTNER_MAC),
         )  # fmt: skip
-
-
-def _octets(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def _given(connection: socket) -> int:
-    """The connection's descriptor, which is the session's from now on."""
-    return connection.detach()
 
 
 def _last(log: str) -> str:
@@ -177,7 +160,7 @@ class _Service:
         self._partner = Partner(mtu=max(576, conductor.course.mtu))
         self._clock = Clock(conductor.course)
         self._excerpts = Excerpts(conductor.course, session, conductor._writer)
-        self._phases = conductor._phases
+        self._phases = _Phases()
         self._began = time.monotonic()
         self._ticked = 0.0
         self._over: float | None = None
@@ -252,8 +235,7 @@ class _Service:
         self._ticked = now
         for frame in self._partner.tick(now):
             self._deliver(0, frame)
-        turned = self._conductor.listening.turn_away()
-        if turned:
+        if self._conductor.listening.turn_away():
             self._leave_out("another front-end connected meanwhile, and was turned away")
         view = self._session.view()
         sent = _transmitted(view)
@@ -291,7 +273,7 @@ class _Service:
 
     def _begin_phase(self, phase: Phase, sent: int, now: float) -> None:
         phases = self._phases
-        phases.phase, phases.began, phases.chains = phase, now, sent
+        phases.phase, phases.chains = phase, sent
         phases.quiet_since, phases.last, phases.flowed = now, sent, False
         self._conductor._tell(f"{self._course.name}: {phase.name}, {phase.words}")
         said = json.dumps({"phase": phase.name, "words": phase.words})
@@ -359,43 +341,21 @@ class _Service:
             outcome.complaints = tuple(said for said in front_end.complaints() if said not in accused)
         if self._course.inject:
             outcome.went_early = front_end is not None and front_end.poll() is not None
-            since = self._phases.quiet_since
-            idle = time.monotonic() - since
+            idle = time.monotonic() - self._phases.quiet_since
             silent = f"nothing was sent in the last {idle:.1f} s it was watched"
             outcome.after = silent if idle > 1.0 else "it went on sending"
         outcome.shown = self._excerpts.finish(time.monotonic() - self._began)
         view = session.view()
         outcome.accepted = view.accepted if view.features_known else None
         outcome.status_told = bool(view.status_known)
-        outcome.transmitted += _transmitted(view)
-        for number, queue in enumerate(view.queues):
-            outcome.kicks += queue.counts.kicks
-            outcome.interrupts += queue.counts.interrupts
-            outcome.starts += queue.started
-            if number % 2:
-                outcome.wraps += queue.counts.wraps
-                outcome.largest = max(outcome.largest, queue.size)
+        outcome.transmitted = _transmitted(view)
+        outcome.wraps = sum(queue.counts.wraps for queue in view.queues[1::2])
         if self._void:
             outcome.shown = {}
             return
-        outcome.tallies = _added(outcome.tallies, session.tallies())
+        outcome.tallies = session.tallies()
 
 
 def _transmitted(view: View) -> int:
     """Chains of all transmit queues since the connection began."""
-    return sum(queue.counts.chains for number, queue in enumerate(view.queues) if number % 2)
-
-
-def _added(one: dict[Check, Tally], other: dict[Check, Tally]) -> dict[Check, Tally]:
-    """Two connections' tallies in one; of two first failures the first stays."""
-    added = dict(one)
-    for code, tally in other.items():
-        was = added.get(code)
-        if was is None or not was.checked:
-            added[code] = tally
-            continue
-        first = was if was.failed else tally
-        added[code] = Tally(
-            was.checked + tally.checked, was.failed + tally.failed, first.record, first.a, first.b
-        )
-    return added
+    return sum(queue.counts.chains for queue in view.queues[1::2])

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..validation.report import RECORDING
 from .checks import LIVE_CHECKS
 from .course import Course
 from .outcome import Shown
@@ -25,7 +26,6 @@ class Excerpts:
     session: Session
     writer: RecordingWriter | None
     _known: dict[Check, tuple[float, Path | None, int]] = field(default_factory=dict)
-    _pending: dict[Check, float] = field(default_factory=dict)
 
     def take(self) -> None:
         """Write the segment that is full, if the whole run is recorded."""
@@ -37,20 +37,22 @@ class Excerpts:
         self.session.segment_taken()
 
     def noticed(self, seconds: float, *, cut: bool = True) -> None:
-        """A check failed that had not before; ``cut`` unless the session has been cut."""
-        for code, tally in self.session.tallies().items():
-            if tally.failed and code not in self._known and code not in self._pending:
-                self._pending[code] = seconds
-        if self._pending:  # at once: a fast driver fills what the device remembers in a fraction of a second
-            self._keep(cut=cut)
+        """A check failed that had not before; ``cut`` unless the session has been cut.
+
+        It is written down at once: a fast driver fills what the device remembers in a fraction of a second.
+        """
+        tallies = self.session.tallies()
+        fresh = {code: tally for code, tally in tallies.items() if tally.failed and code not in self._known}
+        if not fresh:
+            return
+        path = self.course.record if self.writer is not None else self._written(next(iter(fresh)), cut)
+        for code, tally in fresh.items():
+            self._known[code] = (seconds, path, tally.record)
 
     def finish(self, seconds: float) -> dict[Check, Shown]:
         """Write down what is left, and tell what shows each failure; the session has been cut."""
         if self.writer is not None:
-            for which in (0, 1):
-                segment = self.session.segment(which)
-                if segment:
-                    self.writer.add(segment)
+            self._drain(self.writer)
             self.writer.close()
         self.noticed(seconds, cut=False)
         shown = {}
@@ -61,14 +63,12 @@ class Excerpts:
                 shown[code] = Shown(path, record, lines, when)
         return shown
 
-    def _keep(self, *, cut: bool) -> None:
-        tallies = self.session.tallies()
-        failed = {code: tallies[code] for code in self._pending if code in tallies and tallies[code].failed}
-        if failed:
-            path = self.course.record if self.writer is not None else self._written(next(iter(failed)), cut)
-            for code, tally in failed.items():
-                self._known[code] = (self._pending[code], path, tally.record)
-        self._pending.clear()
+    def _drain(self, writer: RecordingWriter) -> None:
+        """Write what the device remembers: the older segment, and the newer."""
+        for which in (0, 1):
+            segment = self.session.segment(which)
+            if segment:
+                writer.add(segment)
 
     def _written(self, code: Check, cut: bool) -> Path:
         """Write what the device remembers to a file named for the check."""
@@ -76,10 +76,7 @@ class Excerpts:
             self.session.cut()
         self.course.traces.mkdir(parents=True, exist_ok=True)
         name = f"{self.course.name}-{LIVE_CHECKS[code].name}"
-        path = self.course.traces / (re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") + ".rpl")
+        path = self.course.traces / (re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-") + RECORDING)
         with RecordingWriter(path) as writer:
-            for which in (0, 1):
-                segment = self.session.segment(which)
-                if segment:
-                    writer.add(segment)
+            self._drain(writer)
         return path

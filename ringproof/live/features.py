@@ -3,35 +3,25 @@
 from collections.abc import Iterable
 
 from ..errors import unknown_name
+from ..impl.harness.net_operations import FEATURE_NAMES
+from ..validation.negotiation import REQUIREMENTS
 
 BITS: dict[str, int] = {
-    "CSUM": 0,
+    **{name: mask.bit_length() - 1 for name, mask in FEATURE_NAMES.items()},
     "GUEST_CSUM": 1,
     "MTU": 3,
-    "MAC": 5,
     "GUEST_TSO4": 7,
     "GUEST_TSO6": 8,
     "GUEST_ECN": 9,
     "GUEST_UFO": 10,
-    "HOST_TSO4": 11,
-    "HOST_TSO6": 12,
-    "HOST_ECN": 13,
-    "HOST_UFO": 14,
-    "MRG_RXBUF": 15,
-    "STATUS": 16,
-    "CTRL_VQ": 17,
     "CTRL_RX": 18,
     "CTRL_VLAN": 19,
     "GUEST_ANNOUNCE": 21,
-    "MQ": 22,
     "CTRL_MAC_ADDR": 23,
     "NOTIFY_ON_EMPTY": 24,
     "LOG_ALL": 26,
     "ANY_LAYOUT": 27,
-    "INDIRECT_DESC": 28,
-    "EVENT_IDX": 29,
     "PROTOCOL_FEATURES": 30,
-    "VERSION_1": 32,
     "ACCESS_PLATFORM": 33,
     "RING_PACKED": 34,
     "IN_ORDER": 35,
@@ -49,23 +39,14 @@ OFFERED = frozenset({
 })  # fmt: skip
 """What the device offers unless something of it is withdrawn."""
 
-REQUIRES: dict[str, frozenset[str]] = {
-    "GUEST_TSO4": frozenset({"GUEST_CSUM"}),
-    "GUEST_TSO6": frozenset({"GUEST_CSUM"}),
-    "GUEST_ECN": frozenset({"GUEST_TSO4", "GUEST_TSO6"}),
-    "GUEST_UFO": frozenset({"GUEST_CSUM"}),
-    "HOST_TSO4": frozenset({"CSUM"}),
-    "HOST_TSO6": frozenset({"CSUM"}),
-    "HOST_ECN": frozenset({"HOST_TSO4", "HOST_TSO6"}),
-    "HOST_UFO": frozenset({"CSUM"}),
-    "HOST_USO": frozenset({"CSUM"}),
-    "MQ": frozenset({"CTRL_VQ"}),
-    "CTRL_RX": frozenset({"CTRL_VQ"}),
-    "CTRL_VLAN": frozenset({"CTRL_VQ"}),
-    "GUEST_ANNOUNCE": frozenset({"CTRL_VQ"}),
-    "CTRL_MAC_ADDR": frozenset({"CTRL_VQ"}),
+_REQUIRES: dict[int, int] = {
+    **{feature: sum(needed) for feature, needed in REQUIREMENTS},
+    1 << BITS["GUEST_TSO4"]: 1 << BITS["GUEST_CSUM"],
+    1 << BITS["GUEST_TSO6"]: 1 << BITS["GUEST_CSUM"],
+    1 << BITS["GUEST_ECN"]: 1 << BITS["GUEST_TSO4"] | 1 << BITS["GUEST_TSO6"],
+    1 << BITS["GUEST_UFO"]: 1 << BITS["GUEST_CSUM"],
 }
-"""VIRTIO 1.3 section 5.1.3.1: a feature, and those of which it needs one."""
+"""VIRTIO 1.3 section 5.1.3.1, reception too: a feature, and those of which it needs one, as masks."""
 
 
 def bits(names: Iterable[str]) -> int:
@@ -89,11 +70,9 @@ def offered(withdrawn: Iterable[str] = (), *, pairs: int = 1) -> int:
 
     Raises BadInputError for a name nobody knows.
     """
-    gone = set(withdrawn)
-    bits(gone)
-    left = set(OFFERED) - gone
+    left = bits(OFFERED) & ~bits(withdrawn)
     if pairs == 1:
-        left.discard("MQ")
-    while lacking := {name for name in left if name in REQUIRES and not REQUIRES[name] & left}:
-        left -= lacking
-    return bits(left)
+        left &= ~bits(("MQ",))
+    while lacking := sum(one for one, needed in _REQUIRES.items() if left & one and not left & needed):
+        left &= ~lacking
+    return left

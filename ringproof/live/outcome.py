@@ -45,7 +45,7 @@ class Injected:
 
 @dataclass(slots=True)
 class RoundOutcome:
-    """One connection of a front-end, or several of the same kind.
+    """One connection of a front-end.
 
     ``accepted`` are its features, None if it never got so far; ``transmitted`` are chains of all transmit
     queues, ``received`` frames delivered; ``wraps`` how often an avail_idx passed 65535. ``ended`` says how
@@ -63,12 +63,7 @@ class RoundOutcome:
     status_told: bool = False
     transmitted: int = 0
     received: int = 0
-    kicks: int = 0
-    interrupts: int = 0
     wraps: int = 0
-    starts: int = 0
-    pairs: int = 0
-    largest: int = 0
     tallies: dict[Check, Tally] = field(default_factory=dict)
     phases: list[PhaseOutcome] = field(default_factory=list)
     shown: dict[Check, Shown] = field(default_factory=dict)
@@ -79,8 +74,6 @@ class RoundOutcome:
     ended: str = ""
     trouble: str = ""
     complaints: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
-    recording: Path | None = None
     left_out: list[str] = field(default_factory=list)
 
     @property

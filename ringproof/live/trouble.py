@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from .features import BITS
+from .features import BITS, names
 from .session import Trouble, View
 from .tallies import unpair
 
@@ -43,12 +43,6 @@ _SET_PROTOCOL_FEATURES, _SET_VRING_BASE = 16, 10
 def request_name(request: int) -> str:
     """A request's name and number, or its number alone."""
     return f"{REQUESTS[request]} ({request})" if request in REQUESTS else f"request {request}"
-
-
-def features_named(mask: int) -> str:
-    """The names of these feature bits, those without one by number."""
-    names = {bit: name for name, bit in BITS.items()}
-    return ", ".join(names.get(bit, f"bit {bit}") for bit in range(64) if mask >> bit & 1) or "none"
 
 
 def told(trouble: Trouble, a: int, b: int) -> str:
@@ -139,7 +133,7 @@ def _features(a: int, b: int) -> str:
             "the front-end accepted packed rings, which were not offered: only split rings are tested "
             "(QEMU: leave out packed=on; DPDK: packed_vq=0)"
         )
-    return f"the front-end accepted features that were not offered: {features_named(odd)}"
+    return f"the front-end accepted features that were not offered: {', '.join(names(odd))}"
 
 
 def _no_memory(a: int, _: int) -> str:

@@ -67,14 +67,12 @@ def unseen() -> dict[str, str]:
     }
 
 
-def report_on(
-    driver: str, outcomes: Sequence[RoundOutcome], *, left_out: Sequence[str] = (), hostile: bool = False
-) -> ValidationReport:
+def report_on(driver: str, outcomes: Sequence[RoundOutcome], *, hostile: bool = False) -> ValidationReport:
     """The report on a driver from all rounds it went through; ``hostile`` if rules were broken in some."""
     checks = (*_checks(outcomes), *_course(outcomes), *_phases(outcomes))
     exhibits = tuple(_exhibits(outcomes))
     verdict = _verdict(checks, outcomes)
-    told = [*left_out, *(f"{outcome.name}: {said}" for outcome in outcomes for said in outcome.left_out)]
+    told = [f"{outcome.name}: {said}" for outcome in outcomes for said in outcome.left_out]
     part = _hostile(driver, outcomes) if hostile else None
     worst = _worse(verdict, part.verdict) if part is not None else verdict
     return ValidationReport(
@@ -143,43 +141,44 @@ def _seen(check: LiveCheck, outcome: RoundOutcome) -> str:
     return f"{outcome.name}: {check.describe(tally.a, tally.b)}"
 
 
+def _reported(name: str, verdict: CheckVerdict, said: str) -> Reported:
+    """The verdict on a check of the course."""
+    return Reported(name, COURSE[name][0], verdict, said)
+
+
 def _course(outcomes: Sequence[RoundOutcome]) -> Iterator[Reported]:
     """What the course of the rounds shows, beside the records."""
     wraps = sum(one.wraps for one in outcomes)
     clean = not any(Check.AVAIL_BACKWARDS in one.failed() for one in outcomes)
     if wraps:
-        yield Reported(
-            "indices-wrap", "2.7.13.3/n1", "pass" if clean else "fail",
-            f"avail_idx passed 65535 {counted(wraps, 'time')}",
-        )  # fmt: skip
+        verdict: CheckVerdict = "pass" if clean else "fail"
+        yield _reported("indices-wrap", verdict, f"avail_idx passed 65535 {counted(wraps, 'time')}")
     else:
-        yield Reported("indices-wrap", "2.7.13.3/n1", "not exercised", "no queue came past entry 65535")
+        yield _reported("indices-wrap", "not exercised", "no queue came past entry 65535")
     yield _without(outcomes)
     legacy = [one for one in outcomes if one.accepted is not None and not one.accepted & _VERSION_1]
     if any(one.exercised for one in legacy):
         said = f"frames came by the legacy interface in {counted(len(legacy), 'round')}"
-        yield Reported("legacy-followed", "2.2.3a", "pass", said)
+        yield _reported("legacy-followed", "pass", said)
     else:
-        yield Reported("legacy-followed", "2.2.3a", "not exercised", "every driver accepted VERSION_1")
+        yield _reported("legacy-followed", "not exercised", "every driver accepted VERSION_1")
     complaints = [f"{one.name}: {said}" for one in outcomes for said in one.complaints]
-    yield Reported(
-        "no-complaint", "oracle: what the system says of itself", "fail" if complaints else "pass",
-        complaints[0] if complaints else "it printed nothing that says so",
-    )  # fmt: skip
+    said = complaints[0] if complaints else "it printed nothing that says so"
+    yield _reported("no-complaint", "fail" if complaints else "pass", said)
 
 
 def _without(outcomes: Sequence[RoundOutcome]) -> Reported:
     """Whether the driver does without features that were not offered."""
-    name, clause = "does-without", "2.2.1e"
+    name = "does-without"
     everything = max((one.offered for one in outcomes), key=int.bit_count, default=0)
     poorer = [one for one in outcomes if everything & ~one.offered]
     if not poorer:
-        return Reported(name, clause, "not exercised", "everything was offered")
+        return _reported(name, "not exercised", "everything was offered")
     still = [one for one in poorer if not one.exercised and not one.trouble]
     if still:
         lacking = ", ".join(names(everything & ~still[0].offered))
-        return Reported(name, clause, "warn", f"{still[0].name}: nothing was transmitted without {lacking}")
-    return Reported(name, clause, "pass", f"frames came in {counted(len(poorer), 'round')} with less offered")
+        return _reported(name, "warn", f"{still[0].name}: nothing was transmitted without {lacking}")
+    return _reported(name, "pass", f"frames came in {counted(len(poorer), 'round')} with less offered")
 
 
 def _phases(outcomes: Sequence[RoundOutcome]) -> Iterator[Reported]:
@@ -195,7 +194,7 @@ def _phases(outcomes: Sequence[RoundOutcome]) -> Iterator[Reported]:
         said = (
             "the traffic stopped for good" if stalled else f"{counted(chains, 'chain')} transmitted meanwhile"
         )
-        yield Reported(f"bears-{name}", ", ".join(phase.serves), verdict, f"the device {phase.words}: {said}")
+        yield _reported(f"bears-{name}", verdict, f"the device {phase.words}: {said}")
 
 
 def _exhibits(outcomes: Sequence[RoundOutcome]) -> Iterator[Exhibit]:

@@ -5,16 +5,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 import dpkt
 
-from .round import DRIVER_MAC, PARTNER_MAC
+from .round import DRIVER_MAC, PARTNER_MAC, octets
 
 _PORTS = (1024, 9)
 _LENGTHS = (0, 18, 400, 1400)  # bytes of payload; all fit an MTU of 1500
 _IPV4 = (IPv4Address("10.0.0.1").packed, IPv4Address("10.0.0.2").packed)
 _IPV6 = (IPv6Address("fe80::1").packed, IPv6Address("fe80::2").packed)
-
-
-def _octets(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
 
 
 def _datagram(protocol: int, length: int) -> dpkt.Packet:
@@ -37,7 +33,7 @@ def _frame(version: int, protocol: int, length: int) -> bytes:
         packet = dpkt.ip6.IP6(src=source, dst=destination, nxt=protocol, hlim=64, plen=len(inner), data=inner)
         packet.extension_hdrs = {}
         kind = dpkt.ethernet.ETH_TYPE_IP6
-    ether = dpkt.ethernet.Ethernet(dst=_octets(DRIVER_MAC), src=_octets(PARTNER_MAC), type=kind, data=packet)
+    ether = dpkt.ethernet.Ethernet(dst=octets(DRIVER_MAC), src=octets(PARTNER_MAC), type=kind, data=packet)
     return bytes(ether).ljust(60, b"\0")
 
 

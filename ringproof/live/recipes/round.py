@@ -13,6 +13,11 @@ PARTNER_MAC = "52:54:00:12:34:01"
 """Where guests send what needs no answer; the partner on the wire has this address and is 10.0.0.1."""
 
 
+def octets(mac: str) -> bytes:
+    """The six bytes of a card's address."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
 @dataclass(frozen=True)
 class Round:
     """One run of a front-end.
